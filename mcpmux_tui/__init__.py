@@ -1,0 +1,25 @@
+"""mcpmux: a terminal desktop manager for MCP servers, with one local endpoint for every client.
+
+The house. One engine process does the work; every door to it (the terminal UI, the commands)
+speaks one small protocol over a private socket. Only `engine` knows more than one room.
+
+    cli/        the commands                      ui/        the terminal UI, alone in using Textual
+    engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
+    control/    the private socket: protocol, server (engine side), client (the doors' side)
+    ----------- rooms: none of these imports another -----------
+    proxy/      the one server that clients see, both protocol eras on one path
+    upstream/   one MCP server each: supervisor, session, stdio, http, process
+    config/     what the user wrote: schema, file, placeholders, reload plan
+    activity/   what happened: each server's log
+    importers/  other tools' configs                clients/   the entry each client wants
+    demo/       the built-in demo servers
+    ----------- leaves -----------
+    model/      server (state, snapshot), spec, channel, jsonrpc, protocol, errors, ports
+    text.py  paths.py
+
+Four things travel: a call (client -> proxy -> upstream channel, bytes of `result` as received),
+a state (event -> supervisor -> snapshot -> door), a value (config placeholder -> environment ->
+child), and a log line (child stderr -> activity -> the visible pane).
+"""
+
+__version__ = "0.1.0"

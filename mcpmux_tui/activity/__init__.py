@@ -1,0 +1,1 @@
+"""What happened: each server's log."""

@@ -1,0 +1,1 @@
+"""The entry each MCP client wants for mcpmux."""

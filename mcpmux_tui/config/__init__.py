@@ -1,0 +1,1 @@
+"""What the user wrote: schema, file, placeholders, reload plan, edits."""

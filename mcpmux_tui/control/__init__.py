@@ -1,0 +1,1 @@
+"""The private socket between the engine and its doors."""

@@ -1,0 +1,181 @@
+"""The control protocol: one JSON object a line over a socket that only this user can open.
+
+A door sends `Request`s; the engine answers each with a `Reply` of the same id. After `watch` the
+engine also sends `Update`s: at most ten a second, only what changed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+
+from mcpmux_tui.model.server import Action, EngineSnapshot, Frozen, ProxySnapshot, ServerSnapshot
+
+PROTOCOL = 1
+LINE_LIMIT = 8 * 1024 * 1024
+
+Method = Literal[
+    "hello", "watch", "act", "tools", "logs", "client_entry", "found_imports", "import",
+    "reload", "stop",
+]  # fmt: skip
+
+
+class Request(Frozen):
+    """A door's question."""
+
+    id: int
+    method: str
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Failure(Frozen):
+    """Why a request was refused: the fields of a McpmuxError."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+
+
+class Reply(Frozen):
+    """The engine's answer to one request; `error` is set where it refused."""
+
+    kind: Literal["reply"] = "reply"
+    id: int
+    result: JsonValue = None
+    error: Failure | None = None
+
+
+class Update(Frozen):
+    """What changed since the last update; `order` is the list of all servers' names."""
+
+    kind: Literal["update"] = "update"
+    proxy: ProxySnapshot | None = None
+    servers: tuple[ServerSnapshot, ...] = ()
+    order: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] | None = None
+    config_error: str | None = None
+
+
+class Hello(Frozen):
+    """Who answers: the engine's protocol, version, pid, and everything a door shows."""
+
+    protocol: int = PROTOCOL
+    pid: int
+    snapshot: EngineSnapshot
+
+
+class Act(Frozen):
+    """`act`: do `action` to the named server, as its label showed."""
+
+    server: str
+    action: Action
+
+
+class ServerPage(Frozen):
+    """`tools` and `logs`: which server, and for logs which lines."""
+
+    server: str
+    after: int = 0
+    """Only lines with a greater sequence number."""
+    limit: int = 200
+
+
+class ToolLine(Frozen):
+    """One tool for people, all text clean; `public` is the name clients see."""
+
+    name: str
+    public: str
+    description: str = ""
+
+
+class ToolPage(Frozen):
+    """Answer to `tools`."""
+
+    tools: tuple[ToolLine, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+class LogLine(Frozen):
+    """One line of a server's log, clean; `source` is "stderr", "stdout" or "mcpmux"."""
+
+    seq: int
+    time: float
+    source: str
+    text: str
+
+
+class LogPage(Frozen):
+    """Answer to `logs`: the newest lines, oldest first."""
+
+    lines: tuple[LogLine, ...] = ()
+
+
+class ClientEntryRequest(Frozen):
+    """`client_entry`: the entry for one client, by key; with no key the list of clients."""
+
+    client: str
+
+
+class ClientEntry(Frozen):
+    """What to put where, for one client. `text` holds the token."""
+
+    client: str
+    title: str
+    """The client's name for people."""
+    where: str
+    """The file or command it goes to."""
+    text: str
+
+
+class ClientChoices(Frozen):
+    """Answer to `client_entry` with an empty key: keys and titles, found ones first."""
+
+    clients: tuple[tuple[str, str], ...]
+
+
+class Candidate(Frozen):
+    """One server found in another tool's config, as a person must see it before saying yes."""
+
+    key: str
+    """Opaque; what `import` takes."""
+    name: str
+    """The name it would get here."""
+    target: str
+    """The whole command line or address."""
+    env: tuple[str, ...] = ()
+    """Names of its environment variables or headers; values are not shown."""
+    cwd: str = ""
+    source: str = ""
+    """The tool it comes from."""
+    path: str = ""
+    """The file it comes from."""
+    skip: str = ""
+    """Why it would not be added, such as "already here"; empty when it would."""
+
+
+class Found(Frozen):
+    """Answer to `found_imports`: candidates, and files that could not be read, a sentence each."""
+
+    candidates: tuple[Candidate, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class ImportRequest(Frozen):
+    """`import`: add these candidates."""
+
+    keys: tuple[str, ...]
+
+
+class Imported(Frozen):
+    """Answer to `import`: the names added."""
+
+    added: tuple[str, ...] = ()
+
+
+class Watch(Frozen):
+    """`watch`: the answer is a `Hello`, then updates follow on this connection."""
+
+
+EngineLine = Reply | Update
+engine_line: TypeAdapter[EngineLine] = TypeAdapter(EngineLine)

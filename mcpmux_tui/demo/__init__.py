@@ -1,0 +1,1 @@
+"""The built-in demo servers: no network, no Node, no account, no user file."""

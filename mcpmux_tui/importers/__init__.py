@@ -1,0 +1,1 @@
+"""Other tools' configs, one module per format; read, never written."""

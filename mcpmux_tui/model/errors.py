@@ -1,0 +1,139 @@
+"""Every error a person can meet, each with one sentence and what to do.
+
+McpmuxError                 message (one sentence), hint (what to do), exit code of a command
+├── ConfigError             the file, or one entry of it, cannot be used (path, line)
+├── UsageError              a command was asked for something that cannot be
+├── InputMissing            placeholders without a value (their names)
+├── NoEngine                no engine runs for this instance
+├── AlreadyRunning          an engine runs for this instance (its pid)
+├── PortInUse               the proxy's port belongs to another process
+├── ControlError            the engine refused a request of a door
+└── UpstreamError           one server
+    ├── StartFailed         it never came to speak MCP
+    ├── NotConnected        it cannot take a call now (its state says why)
+    ├── ConnectionLost      it went away while a request waited
+    ├── RequestTimeout      it was silent for too long
+    └── RpcError            it answered with a JSON-RPC error, kept as received
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class McpmuxError(Exception):
+    """Something a person has to know: `message` says what, `hint` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigError(McpmuxError):
+    """A config file, or one entry of it, cannot be used."""
+
+    def __init__(
+        self, message: str, hint: str = "", *, path: Path | None = None, line: int | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.path = path
+        self.line = line
+
+
+class UsageError(McpmuxError):
+    """A command was asked for something that cannot be."""
+
+    exit_code = 2
+
+
+class InputMissing(McpmuxError):
+    """Placeholders of one server have no value; `names` are the bare names, in order of use."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        count = "1 value is" if len(names) == 1 else f"{len(names)} values are"
+        super().__init__(
+            f"{count} missing: {', '.join(names)}.",
+            "Set them in the environment mcpmux starts from, or in this server's env in the"
+            " config; then retry.",
+        )
+        self.names = names
+
+
+class NoEngine(McpmuxError):
+    """No engine runs for this instance."""
+
+    exit_code = 3
+
+    def __init__(self, message: str = "mcpmux is not running for this config.") -> None:
+        super().__init__(message, "Start it with `mcpmux` or `mcpmux serve`.")
+
+
+class AlreadyRunning(McpmuxError):
+    """An engine runs for this instance already."""
+
+    exit_code = 4
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            f"mcpmux already runs for this config (pid {pid}).",
+            "Open it with `mcpmux`, or end it with `mcpmux stop`.",
+        )
+        self.pid = pid
+
+
+class PortInUse(McpmuxError):
+    """The proxy's port belongs to another process; `owner` names it where that can be seen."""
+
+    exit_code = 2
+
+    def __init__(self, port: int, owner: str = "") -> None:
+        by = f" by {owner}" if owner else ""
+        super().__init__(
+            f"Port {port} is in use{by}.",
+            "End that program, or choose another port with --port or `port` in [proxy].",
+        )
+        self.port = port
+
+
+class ControlError(McpmuxError):
+    """The engine refused a request of a door, or the door and the engine do not understand
+    each other."""
+
+
+class UpstreamError(McpmuxError):
+    """One server could not do what was asked of it."""
+
+
+class StartFailed(UpstreamError):
+    """A server never came to speak MCP; `permanent` says that no timer can mend it."""
+
+    def __init__(self, message: str, hint: str = "", *, permanent: bool = False) -> None:
+        super().__init__(message, hint)
+        self.permanent = permanent
+
+
+class NotConnected(UpstreamError):
+    """A server cannot take a call now; nothing was sent."""
+
+
+class ConnectionLost(UpstreamError):
+    """A server went away, or its answer could not be read, while a request waited."""
+
+
+class RequestTimeout(UpstreamError):
+    """A server was silent for too long."""
+
+
+class RpcError(UpstreamError):
+    """A server answered with a JSON-RPC error; `raw` is the `error` object as received."""
+
+    def __init__(self, raw: bytes, code: int, message: str) -> None:
+        super().__init__(message)
+        self.raw = raw
+        self.code = code

@@ -1,0 +1,279 @@
+"""JSON-RPC messages as spans of the bytes received: what is not ours to read stays as it came.
+
+Spec: JSON-RPC 2.0 and MCP basic/index. `params`, `result` and `error` are never decoded and
+encoded again, so unknown fields, 2**70, 1.0 and escaped lone surrogates cross unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import orjson
+
+_SPACE: Final = " \t\n\r"
+_ID_BYTES = rb'(-?(?:0|[1-9][0-9]*)|"(?:[^"\\\x00-\x1f]|\\.)*")'
+_ID = re.compile(_ID_BYTES)
+# The two orders in which SDKs write a response; one regex each spares decoding a large result.
+_RESULT_LAST = re.compile(
+    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb'\s*,\s*"result"\s*:\s*'
+)
+_RESULT_FIRST = re.compile(rb'\s*\{\s*"result"\s*:\s*')
+_ID_LAST = re.compile(
+    rb'\s*,\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*\}\s*\Z"
+)
+_ANY_ID = re.compile(rb'"id"\s*:\s*' + _ID_BYTES)
+_TAIL = 512
+_ID_LIMIT = 1024
+
+
+class Malformed(ValueError):
+    """Bytes that are not one JSON-RPC message, or not one JSON object; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message; every field but `method` is the raw JSON text, None where absent."""
+
+    id: bytes | None = None
+    method: str | None = None
+    params: bytes | None = None
+    result: bytes | None = None
+    error: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of an object: its raw text and, numbers apart, its decoded value."""
+
+    raw: str
+    value: object
+    """Numbers are their text: nothing on the way may round them."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise Malformed(f"{name} is not JSON")
+
+
+class _Number(str):
+    """The text of a number, told apart from a JSON string."""
+
+    __slots__ = ()
+
+
+_decoder: Final = json.JSONDecoder(
+    parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
+)
+
+
+def parse_object(text: str) -> dict[str, Member]:
+    """Return the members of the JSON object `text`, in order.
+
+    Raises Malformed for anything else, and for a key that appears twice: two readers would
+    disagree about its value.
+    """
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise Malformed("not a JSON object")
+    members: dict[str, Member] = {}
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        _expect_end(text, at + 1)
+        return members
+    while True:
+        if text[at : at + 1] != '"':
+            raise Malformed("a key is missing")
+        key, at = _value(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] != ":":
+            raise Malformed("':' is missing")
+        start = _skip(text, at + 1)
+        value, end = _value(text, start)
+        if not isinstance(key, str) or key in members:
+            raise Malformed("a key appears twice")
+        members[key] = Member(text[start:end], value)
+        at = _skip(text, end)
+        match text[at : at + 1]:
+            case ",":
+                at = _skip(text, at + 1)
+            case "}":
+                _expect_end(text, at + 1)
+                return members
+            case _:
+                raise Malformed("',' or '}' is missing")
+
+
+def _skip(text: str, at: int) -> int:
+    end = len(text)
+    while at < end and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _value(text: str, at: int) -> tuple[object, int]:
+    try:
+        return _decoder.raw_decode(text, at)
+    except RecursionError:
+        raise Malformed("nested too deep") from None
+    except Malformed:
+        raise
+    except ValueError as error:
+        raise Malformed(f"not JSON ({error.__class__.__name__})") from None
+
+
+def _expect_end(text: str, at: int) -> None:
+    if _skip(text, at) != len(text):
+        raise Malformed("more than one JSON value")
+
+
+def decode(data: bytes) -> str:
+    """Return `data` as text; raises Malformed where it is not UTF-8."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+
+
+def splice(text: str, changes: Mapping[str, str | None]) -> str:
+    """Return the object `text` with top-level members set (raw JSON) or, for None, removed.
+
+    The text of every other value stays as it is. New members go first.
+    """
+    members = parse_object(text)
+    new = {key: raw for key, raw in changes.items() if raw is not None and key not in members}
+    kept = {key: changes.get(key, member.raw) for key, member in members.items()}
+    return (
+        "{"
+        + ",".join(
+            f"{json.dumps(key)}:{raw}" for key, raw in (new | kept).items() if raw is not None
+        )
+        + "}"
+    )
+
+
+def parse_message(data: bytes) -> Message:
+    """Return one message, its parts as received.
+
+    Raises Malformed for what is not exactly one JSON-RPC request, notification or response:
+    a batch, NaN, another encoding, an id that is neither an integer nor a string.
+    """
+    if (fast := _parse_result(data)) is not None:
+        return fast
+    members = parse_object(decode(data))
+    version = members.get("jsonrpc")
+    if version is None or version.value != "2.0" or isinstance(version.value, _Number):
+        raise Malformed('"jsonrpc" is not "2.0"')
+    method = _method(members)
+    raw_id = _id(members, null_allowed="error" in members)
+    outcome = [key for key in ("result", "error") if key in members]
+    if method is not None and not outcome:
+        params = members.get("params")
+        if params is not None and not isinstance(params.value, dict):
+            raise Malformed('"params" is not an object')
+        return Message(id=raw_id, method=method, params=_raw(params))
+    if method is None and len(outcome) == 1 and "id" in members:
+        member = members[outcome[0]]
+        if not isinstance(member.value, dict):
+            raise Malformed(f'"{outcome[0]}" is not an object')
+        raw = _raw(member)
+        return (
+            Message(id=raw_id, result=raw)
+            if outcome[0] == "result"
+            else Message(id=raw_id, error=raw)
+        )
+    raise Malformed("neither a request, a notification nor a response")
+
+
+def _parse_result(data: bytes) -> Message | None:
+    """The common shape of a successful response, or None to take the long way."""
+    if (head := _RESULT_LAST.match(data)) is not None:
+        raw_id = head[1]
+        end = len(data.rstrip(b" \t\r\n")) - 1
+        if end <= head.end() or data[end : end + 1] != b"}":
+            return None
+        result = data[head.end() : end]
+    elif (head := _RESULT_FIRST.match(data)) is not None:
+        offset = max(head.end(), len(data) - _TAIL)
+        tail = _ID_LAST.search(data, offset)
+        if tail is None:
+            return None
+        raw_id = tail[1]
+        result = data[head.end() : tail.start()]
+    else:
+        return None
+    if not result.startswith(b"{"):
+        return None
+    try:
+        orjson.loads(result)
+    except orjson.JSONDecodeError:
+        return None
+    return Message(id=raw_id, result=result.rstrip(b" \t\r\n"))
+
+
+def _method(members: Mapping[str, Member]) -> str | None:
+    member = members.get("method")
+    if member is None:
+        return None
+    if not isinstance(member.value, str) or isinstance(member.value, _Number):
+        raise Malformed('"method" is not a string')
+    return member.value
+
+
+def _id(members: Mapping[str, Member], *, null_allowed: bool) -> bytes | None:
+    member = members.get("id")
+    if member is None or (null_allowed and member.value is None):
+        return None
+    raw = member.raw.encode("utf-8")
+    if len(raw) > _ID_LIMIT or _ID.fullmatch(raw) is None:
+        raise Malformed('"id" is neither an integer nor a string')
+    return raw
+
+
+def _raw(member: Member | None) -> bytes | None:
+    return None if member is None else member.raw.encode("utf-8")
+
+
+def salvage_id(data: bytes) -> bytes | None:
+    """The id an unreadable message most likely carries, so that its call can be failed."""
+    found = _ANY_ID.search(data[:_TAIL]) or _ANY_ID.search(data[-_TAIL:])
+    return found[1] if found else None
+
+
+def request(raw_id: bytes, method: str, params: bytes | None) -> bytes:
+    """A request line, without the line feed."""
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, dumps(method), _with(params))
+
+
+def notification(method: str, params: bytes | None = None) -> bytes:
+    """A notification line, without the line feed."""
+    return b'{"jsonrpc":"2.0","method":%b%b}' % (dumps(method), _with(params))
+
+
+def _with(params: bytes | None) -> bytes:
+    return b"" if params is None else b',"params":' + params
+
+
+def result(raw_id: bytes, raw: bytes) -> bytes:
+    """A successful response around a raw result."""
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (raw_id, raw)
+
+
+def error(raw_id: bytes | None, raw: bytes) -> bytes:
+    """An error response around a raw error object."""
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (raw_id or b"null", raw)
+
+
+def error_object(code: int, message: str, data: object = None) -> bytes:
+    """A raw error object of our own."""
+    body: dict[str, object] = {"code": code, "message": message}
+    if data is not None:
+        body["data"] = data
+    return dumps(body)
+
+
+def dumps(value: object) -> bytes:
+    """JSON text of a value of our own, ASCII, compact."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,181 @@
+"""One server as doors see it: its state, the words for it, and the one suggested action."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mcpmux_tui.model.spec import Launch, StdioLaunch
+from mcpmux_tui.text import one_line
+
+
+class Frozen(BaseModel):
+    """Base of everything that crosses the control socket."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Health(StrEnum):
+    """The states of a server; the value is the word in JSON."""
+
+    DISABLED = "disabled"
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DEGRADED = "degraded"
+    NEEDS_SIGN_IN = "needs_sign_in"
+    SIGNING_IN = "signing_in"
+    NEEDS_INPUT = "needs_input"
+    RECONNECTING = "reconnecting"
+    FAILED = "failed"
+    STOPPING = "stopping"
+
+    @property
+    def word(self) -> str:
+        """The word on screen, at most 13 cells."""
+        return _WORDS.get(self, self.value)
+
+
+_WORDS = {
+    Health.NEEDS_SIGN_IN: "sign in",
+    Health.SIGNING_IN: "signing in",
+    Health.NEEDS_INPUT: "needs input",
+}
+
+SERVING = frozenset({Health.CONNECTED, Health.DEGRADED})
+ON_THE_WAY = frozenset({Health.CONNECTING, Health.RECONNECTING, Health.STOPPING, Health.SIGNING_IN})
+NEEDS_A_PERSON = frozenset({Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN})
+
+
+class Action(StrEnum):
+    """What a person can ask of a server; the value is the word on the control socket."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    RESTART = "restart"
+    ENABLE = "enable"
+    DISABLE = "disable"
+
+    @property
+    def label(self) -> str:
+        """The label in a footer."""
+        return self.value.capitalize()
+
+
+_SUGGESTED = {
+    Health.DISABLED: Action.ENABLE,
+    Health.IDLE: Action.CONNECT,
+    Health.CONNECTING: Action.CANCEL,
+    Health.CONNECTED: Action.DISCONNECT,
+    Health.DEGRADED: Action.RETRY,
+    Health.NEEDS_SIGN_IN: Action.RETRY,
+    Health.SIGNING_IN: Action.CANCEL,
+    Health.NEEDS_INPUT: Action.RETRY,
+    Health.RECONNECTING: Action.RETRY,
+    Health.FAILED: Action.RETRY,
+}
+
+
+def suggested_action(health: Health) -> Action | None:
+    """The ONE action suggested in a state: what `c` does, and what its label says."""
+    return _SUGGESTED.get(health)
+
+
+def allowed_actions(health: Health) -> frozenset[Action]:
+    """The actions the engine accepts in a state."""
+    if health is Health.DISABLED:
+        return frozenset({Action.ENABLE})
+    allowed = {Action.DISABLE}
+    if health is not Health.STOPPING:
+        allowed.add(Action.RESTART)
+    if suggested := suggested_action(health):
+        allowed.add(suggested)
+    if health in {Health.RECONNECTING, Health.DEGRADED}:
+        allowed |= {Action.DISCONNECT, Action.CANCEL}
+    return frozenset(allowed)
+
+
+class ServerSnapshot(Frozen):
+    """One server at one moment. All text is clean: it may be drawn as it is."""
+
+    name: str
+    state: Health
+    summary: str = ""
+    """One short line: the tail of the row."""
+    detail: str = ""
+    """What happened, why, and what to do; may have several lines."""
+    action: Action | None = None
+    transport: Literal["stdio", "http"] | None = None
+    target: str = ""
+    """The command line or the address."""
+    era: str | None = None
+    """The negotiated protocol version, such as "2025-11-25"."""
+    server_info: str = ""
+    """Name and version the server gave itself."""
+    tools: int = 0
+    prompts: int = 0
+    resources: int = 0
+    pid: int | None = None
+    since: float | None = None
+    """Unix time at which the state began."""
+    attempt: int = 0
+    retry_at: float | None = None
+    missing: tuple[str, ...] = ()
+    calls: int = 0
+    last_activity: float | None = None
+    """Unix time of the last call's end."""
+    last_call: str = ""
+    """The tool called last, by the server's own name."""
+    origin: str = "config"
+    warnings: tuple[str, ...] = ()
+    generation: int = 0
+
+
+class ProxySnapshot(Frozen):
+    """The proxy at one moment; `error` is set while it cannot listen."""
+
+    url: str | None = None
+    pid: int
+    auth: bool = True
+    error: str = ""
+    hint: str = ""
+    clients: int = 0
+    knocks: tuple[str, ...] = ()
+    """What the guard refused lately, one sentence each."""
+
+
+class EngineSnapshot(Frozen):
+    """Everything a door shows."""
+
+    proxy: ProxySnapshot
+    servers: tuple[ServerSnapshot, ...] = ()
+    warnings: tuple[str, ...] = ()
+    config_path: str = ""
+    config_error: str = ""
+    demo: bool = False
+    version: str = ""
+
+
+def target_of(launch: Launch | None) -> str:
+    """The command line or address of a launch, clean, placeholders unfilled."""
+    if launch is None:
+        return ""
+    if isinstance(launch, StdioLaunch):
+        return one_line(" ".join((launch.command, *launch.args)))
+    return one_line(launch.url)
+
+
+def exit_code(servers: tuple[ServerSnapshot, ...]) -> int:
+    """The exit code of `mcpmux status` for these servers."""
+    states = {server.state for server in servers if server.state is not Health.DISABLED}
+    if states & NEEDS_A_PERSON:
+        return 10
+    if Health.FAILED in states:
+        return 11
+    if states - SERVING:
+        return 12
+    return 0

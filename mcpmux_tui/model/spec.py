@@ -1,0 +1,96 @@
+"""What the user configured for one server, after validation and before placeholders are filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+EMPTY: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StdioLaunch:
+    """A server that is a child process speaking MCP on its stdin and stdout."""
+
+    command: str
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default=EMPTY, repr=False)
+    cwd: str | None = None
+    inherit_env: bool | tuple[str, ...] = False
+    """True: the whole environment of mcpmux; names or globs: these besides the default groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLaunch:
+    """A server at a Streamable HTTP address."""
+
+    url: str
+    headers: Mapping[str, str] = field(default=EMPTY, repr=False)
+
+
+Launch = StdioLaunch | HttpLaunch
+
+
+@dataclass(frozen=True, slots=True)
+class EntryProblem:
+    """Why an entry of the config cannot be used, and on which line of the file it stands."""
+
+    reason: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFilter:
+    """Globs over a server's own tool names; `deny` wins."""
+
+    allow: tuple[str, ...] = ("*",)
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """One entry of the config. Exactly one of `launch` and `problem` is set."""
+
+    name: str
+    launch: Launch | None
+    problem: EntryProblem | None = None
+    enabled: bool = True
+    prefix: str | None = None
+    """What stands before `__` in public names; None: the server's name; "": bare names."""
+    tools: ToolFilter = ToolFilter()
+    timeout: float = 300.0
+    """Seconds of silence a call may last."""
+    origin: str = "config"
+    """Where the entry came from, as shown to a person."""
+    warnings: tuple[str, ...] = ()
+    """Keys nobody knows and the like: kept in the file, said on screen."""
+
+    @property
+    def transport(self) -> Literal["stdio", "http"] | None:
+        """The transport's name, or None for an entry that cannot be used."""
+        match self.launch:
+            case StdioLaunch():
+                return "stdio"
+            case HttpLaunch():
+                return "http"
+            case None:
+                return None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """The `[proxy]` table: the port, and origins of web pages that may talk to the proxy."""
+
+    port: int = 4114
+    allowed_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole config file."""
+
+    servers: tuple[ServerSpec, ...] = ()
+    proxy: ProxySpec = ProxySpec()
+    warnings: tuple[str, ...] = ()

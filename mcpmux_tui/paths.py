@@ -1,0 +1,51 @@
+"""Where the user's config and an instance's state live."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+_APP = "mcpmux"
+
+
+def default_config() -> Path:
+    """The default config file."""
+    return config_dir() / "config.toml"
+
+
+def config_dir() -> Path:
+    """The folder of the default config; MCPMUX_CONFIG_DIR overrides it."""
+    if override := os.environ.get("MCPMUX_CONFIG_DIR"):
+        return Path(override).expanduser()
+    return Path(platformdirs.user_config_dir(_APP, appauthor=False))
+
+
+def state_root() -> Path:
+    """The folder of all instances' state; MCPMUX_STATE_DIR overrides it."""
+    if override := os.environ.get("MCPMUX_STATE_DIR"):
+        return Path(override).expanduser()
+    return Path(platformdirs.user_state_dir(_APP, appauthor=False))
+
+
+def instance_dir(config: Path) -> Path:
+    """The state folder of the instance that a config file names; not created here."""
+    resolved = os.fsencode(config.expanduser().resolve())
+    return state_root() / hashlib.sha256(resolved).hexdigest()[:12]
+
+
+def private_dir(path: Path) -> Path:
+    """Make `path` a folder that only this user can enter."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def shown(path: Path) -> str:
+    """`path` for people: the home folder as `~`."""
+    try:
+        return str(Path("~") / path.relative_to(Path.home()))
+    except (ValueError, RuntimeError):
+        return str(path)

@@ -1,0 +1,1 @@
+"""One MCP server each: supervisor, session (eras, lists), stdio, http, process, backoff."""

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.jsonrpc import Malformed, Message
+
+HARD_RESULT = (
+    b'{"content":[{"type":"text","text":"\\ud83d"},{"type":"hologram","x":1.0}],'
+    b'"_meta":{"a":1180591620717411303424},"unknown": [1e400, 1.10]}'
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":7,"result":%b}',
+        b'{"result":%b,"jsonrpc":"2.0","id":7}',
+        b'{"id":7,"jsonrpc":"2.0","result":%b}',
+        b' { "jsonrpc" : "2.0" , "id" : 7 , "result" :%b } \r\n',
+        b'{"jsonrpc":"2.0","id":7,"result":%b,"extra":{"result":{}}}',
+    ],
+)
+@pytest.mark.parametrize("result", [HARD_RESULT, b"{}", b'{"a":"},\\"id\\":8}"}'])
+def test_the_bytes_of_a_result_stay_as_received(line: bytes, result: bytes) -> None:
+    assert jsonrpc.parse_message(line % result) == Message(id=b"7", result=result)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5), st.booleans())
+def test_any_result_is_found_in_either_order(value: dict[str, object], last: bool) -> None:
+    raw = json.dumps(value).encode()
+    line = (
+        b'{"jsonrpc":"2.0","id":"a\\"b","result":' + raw + b"}"
+        if last
+        else b'{"result":' + raw + b',"jsonrpc":"2.0","id":"a\\"b"}'
+    )
+    assert jsonrpc.parse_message(line) == Message(id=b'"a\\"b"', result=raw)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]',
+        b'{"jsonrpc":"2.0","id":1.0,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1e400,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":{},"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":null,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":true,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":01,"method":"ping"}',
+        b'{"jsonrpc":2.0,"id":1,"method":"ping"}',
+        b'{"jsonrpc":"1.0","id":1,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"method":5}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}',
+        b'{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping"}{}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":NaN}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{},"result":{"a":1}}',
+        b'{"jsonrpc":"2.0","id":1,"result":[]}',
+        b'{"jsonrpc":"2.0","id":1,"result":{},"error":{}}',
+        b'{"jsonrpc":"2.0","result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":' + b'{"a":' * 20_000 + b"1" + b"}" * 20_001,
+        b'{"jsonrpc":"2.0","id":1,"result":{}',
+        b"",
+        "{}".encode("utf-16"),
+        b'{"jsonrpc":"2.0","id":"\xff","method":"ping"}',
+    ],
+)
+def test_what_is_not_one_message_is_refused(line: bytes) -> None:
+    with pytest.raises(Malformed):
+        jsonrpc.parse_message(line)
+
+
+def test_an_id_keeps_its_type_and_digits() -> None:
+    big = b'{"jsonrpc":"2.0","id":1180591620717411303424,"method":"ping"}'
+    text = b'{"jsonrpc":"2.0","id":"1","method":"ping"}'
+    assert jsonrpc.parse_message(big).id == b"1180591620717411303424"
+    assert jsonrpc.parse_message(text).id == b'"1"'
+
+
+def test_params_stay_as_received() -> None:
+    line = b'{"jsonrpc":"2.0","id":1,"method":"m","params":{"a": [1.0, "\\ud83d"] } }'
+    assert jsonrpc.parse_message(line).params == b'{"a": [1.0, "\\ud83d"] }'
+
+
+def test_splice_sets_and_removes_members_and_leaves_the_rest() -> None:
+    text = '{"name":"x","arguments":{"n": 1.0},"_meta":{"p":1}}'
+    changed = jsonrpc.splice(text, {"name": '"y"', "_meta": None, "new": "true", "gone": None})
+    assert changed == '{"new":true,"name":"y","arguments":{"n": 1.0}}'
+    assert jsonrpc.splice("{}", {"a": "1"}) == '{"a":1}'
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5), st.text(), json_values)
+def test_splice_is_an_assignment(value: dict[str, object], key: str, new: object) -> None:
+    spliced = jsonrpc.splice(json.dumps(value), {key: json.dumps(new)})
+    assert json.loads(spliced) == {**value, key: new}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":12,"result":{"a":NaN}}',
+        b'{"result":{"a":"\x01"},"jsonrpc":"2.0","id":12}',
+    ],
+)
+def test_an_unreadable_answer_still_names_its_call(line: bytes) -> None:
+    assert jsonrpc.salvage_id(line) == b"12"
+    assert jsonrpc.salvage_id(b"hello") is None
