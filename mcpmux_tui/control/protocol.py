@@ -15,11 +15,6 @@ from mcpmux_tui.model.server import Action, EngineSnapshot, Frozen, ProxySnapsho
 PROTOCOL = 1
 LINE_LIMIT = 8 * 1024 * 1024
 
-Method = Literal[
-    "hello", "watch", "act", "tools", "logs", "client_entry", "found_imports", "import",
-    "reload", "stop",
-]  # fmt: skip
-
 
 class Request(Frozen):
     """A door's question."""
@@ -35,6 +30,12 @@ class Failure(Frozen):
     message: str
     hint: str = ""
     exit_code: int = 1
+
+
+class Started(Frozen):
+    """The one line an owned engine writes to its owner: it serves, or why it cannot."""
+
+    error: Failure | None = None
 
 
 class Reply(Frozen):
@@ -55,6 +56,35 @@ class Update(Frozen):
     order: tuple[str, ...] | None = None
     warnings: tuple[str, ...] | None = None
     config_error: str | None = None
+
+    def apply(self, snapshot: EngineSnapshot) -> EngineSnapshot:
+        """Return `snapshot` with this update's changes."""
+        known = {server.name: server for server in (*snapshot.servers, *self.servers)}
+        order = self.order if self.order is not None else tuple(known)
+        return snapshot.model_copy(
+            update={
+                "proxy": self.proxy or snapshot.proxy,
+                "servers": tuple(known[name] for name in order if name in known),
+                "warnings": snapshot.warnings if self.warnings is None else self.warnings,
+                "config_error": (
+                    snapshot.config_error if self.config_error is None else self.config_error
+                ),
+            }
+        )
+
+    @classmethod
+    def between(cls, old: EngineSnapshot, new: EngineSnapshot) -> Update | None:
+        """What changed from `old` to `new`, or None."""
+        known = {server.name: server for server in old.servers}
+        names = tuple(server.name for server in new.servers)
+        update = cls(
+            proxy=new.proxy if new.proxy != old.proxy else None,
+            servers=tuple(s for s in new.servers if known.get(s.name) != s),
+            order=names if names != tuple(known) else None,
+            warnings=new.warnings if new.warnings != old.warnings else None,
+            config_error=new.config_error if new.config_error != old.config_error else None,
+        )
+        return None if update == cls() else update
 
 
 class Hello(Frozen):
@@ -112,7 +142,7 @@ class LogPage(Frozen):
 
 
 class ClientEntryRequest(Frozen):
-    """`client_entry`: the entry for one client, by key; with no key the list of clients."""
+    """`client_entry`: the entry for one client, by key."""
 
     client: str
 
@@ -129,7 +159,7 @@ class ClientEntry(Frozen):
 
 
 class ClientChoices(Frozen):
-    """Answer to `client_entry` with an empty key: keys and titles, found ones first."""
+    """Answer to `client_choices`: keys and titles, those found on this machine first."""
 
     clients: tuple[tuple[str, str], ...]
 
@@ -155,7 +185,7 @@ class Candidate(Frozen):
 
 
 class Found(Frozen):
-    """Answer to `found_imports`: candidates, and files that could not be read, a sentence each."""
+    """Answer to `find_imports`: candidates, and files that could not be read, a sentence each."""
 
     candidates: tuple[Candidate, ...] = ()
     problems: tuple[str, ...] = ()
@@ -171,10 +201,6 @@ class Imported(Frozen):
     """Answer to `import`: the names added."""
 
     added: tuple[str, ...] = ()
-
-
-class Watch(Frozen):
-    """`watch`: the answer is a `Hello`, then updates follow on this connection."""
 
 
 EngineLine = Reply | Update

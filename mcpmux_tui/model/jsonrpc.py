@@ -53,6 +53,11 @@ class Member:
     value: object
     """Numbers are their text: nothing on the way may round them."""
 
+    @property
+    def text(self) -> str | None:
+        """The value of a JSON string, None for any other kind."""
+        return self.value if self.raw[0] == '"' and isinstance(self.value, str) else None
+
 
 def _refuse_constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not JSON")
@@ -142,7 +147,11 @@ def splice(text: str, changes: Mapping[str, str | None]) -> str:
 
     The text of every other value stays as it is. New members go first.
     """
-    members = parse_object(text)
+    return joined(parse_object(text), changes)
+
+
+def joined(members: Mapping[str, Member], changes: Mapping[str, str | None]) -> str:
+    """The object that `members` make, changed as `splice` does."""
     new = {key: raw for key, raw in changes.items() if raw is not None and key not in members}
     kept = {key: changes.get(key, member.raw) for key, member in members.items()}
     return (

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +13,7 @@ class StdioLaunch:
 
     command: str
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default=EMPTY, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     cwd: str | None = None
     inherit_env: bool | tuple[str, ...] = False
     """True: the whole environment of mcpmux; names or globs: these besides the default groups."""
@@ -27,7 +24,7 @@ class HttpLaunch:
     """A server at a Streamable HTTP address."""
 
     url: str
-    headers: Mapping[str, str] = field(default=EMPTY, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 Launch = StdioLaunch | HttpLaunch

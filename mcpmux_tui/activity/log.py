@@ -1,0 +1,134 @@
+"""Each server's log: the newest lines in memory, all of them in a rotating file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import queue
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from mcpmux_tui.text import one_line
+
+LINES: Final = 2_000
+MEMORY: Final = 1024 * 1024
+"""Characters of one server's log kept in memory."""
+LINE: Final = 2_000
+"""Characters of one line."""
+WAITING: Final = 10_000
+"""Lines that may wait for the disk."""
+FILE_SIZE: Final = 5 * 1024 * 1024
+FILES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, clean; `seq` counts up from 1 for each server."""
+
+    seq: int
+    time: float
+    source: str
+    text: str
+
+
+class _Ring:
+    def __init__(self) -> None:
+        self.lines: deque[Line] = deque()
+        self.size = 0
+        self.seq = 0
+
+    def add(self, at: float, source: str, text: str) -> None:
+        self.seq += 1
+        self.lines.append(Line(self.seq, at, source, text))
+        self.size += len(text)
+        while len(self.lines) > LINES or self.size > MEMORY:
+            self.size -= len(self.lines.popleft().text)
+
+
+class LogBook:
+    """Implements the Journal port; files are written by a thread, so `record` never blocks."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._rings: dict[str, _Ring] = {}
+        self._queue: queue.Queue[logging.LogRecord] = queue.Queue(WAITING)
+        self._writer = logging.handlers.QueueListener(self._queue, _Files(folder))
+        self._writer.start()
+
+    def record(self, server: str, line: str, *, source: str = "stderr") -> None:
+        """Add one line of raw text to a server's log."""
+        text = one_line(line, LINE)
+        at = self._clock()
+        self._rings.setdefault(server, _Ring()).add(at, source, text)
+        record = logging.makeLogRecord(
+            {"name": server, "msg": text, "created": at, "source": source}
+        )
+        # A flood beyond what the disk takes stays in memory's ring alone.
+        with suppress(queue.Full):
+            self._queue.put_nowait(record)
+
+    def page(self, server: str, *, after: int = 0, limit: int = 200) -> tuple[Line, ...]:
+        """The newest `limit` lines with a sequence number above `after`, oldest first."""
+        ring = self._rings.get(server)
+        if ring is None:
+            return ()
+        found: list[Line] = []
+        for line in reversed(ring.lines):
+            if line.seq <= after or len(found) >= limit:
+                break
+            found.append(line)
+        return tuple(reversed(found))
+
+    def last_seq(self, server: str) -> int:
+        """The sequence number of a server's newest line."""
+        ring = self._rings.get(server)
+        return ring.seq if ring else 0
+
+    def close(self) -> None:
+        """Write what waits and close the files."""
+        self._writer.stop()
+        for handler in self._writer.handlers:
+            handler.close()
+
+
+class _Files(logging.Handler):
+    """One rotating file of JSON lines a server, opened at its first line."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._handlers: dict[str, logging.handlers.RotatingFileHandler] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        handler = self._handlers.get(record.name)
+        if handler is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handler = logging.handlers.RotatingFileHandler(
+                self._folder / f"{quote(record.name, safe='')}.log",
+                maxBytes=FILE_SIZE,
+                backupCount=FILES - 1,
+                encoding="utf-8",
+            )
+            handler.setFormatter(_JsonLine())
+            self._handlers[record.name] = handler
+        handler.emit(record)
+
+    def close(self) -> None:
+        for handler in self._handlers.values():
+            handler.close()
+        super().close()
+
+
+class _JsonLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(
+            {"time": record.created, "source": record.source, "text": record.getMessage()}  # type: ignore[attr-defined]
+        )

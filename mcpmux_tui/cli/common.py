@@ -1,0 +1,58 @@
+"""What the commands share: options, the instance they mean, the way an error ends one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import click
+from pydantic import JsonValue
+
+from mcpmux_tui.model.errors import McpmuxError
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.instance import Instance
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Use this TOML or mcpServers JSON file instead of the default config.",
+)
+port_option = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The proxy's port; 0 takes any free one.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def instance_of(config: Path | None) -> Instance:
+    """The instance a command means: its own --config, else the one before it, else the default."""
+    from mcpmux_tui.engine.instance import Instance
+
+    context = click.get_current_context(silent=True)
+    return Instance.of(config or (context.obj if context else None))
+
+
+def run(work: Coroutine[object, object, T]) -> T:
+    """Run a command's coroutine."""
+    return asyncio.run(work)
+
+
+def print_json(value: JsonValue) -> None:
+    """Print JSON whose control characters are escaped, whoever reads it."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def fail(error: McpmuxError) -> NoReturn:
+    """End with an error's sentence, its hint, and its exit code."""
+    click.echo(f"mcpmux: {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+    sys.exit(error.exit_code)

@@ -1,0 +1,88 @@
+"""The `mcpmux` command: its options, its subcommands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import click
+
+from mcpmux_tui import __version__, paths
+from mcpmux_tui.cli import edit, servers
+from mcpmux_tui.cli.common import config_option, fail, instance_of, port_option
+from mcpmux_tui.cli.open import open_demo, open_instance
+from mcpmux_tui.cli.serve import serve
+from mcpmux_tui.model.errors import McpmuxError
+
+CRASH = 70
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@config_option
+@port_option
+@click.option("--no-auth", is_flag=True, help="Let any local program use the proxy.")
+@click.option("--demo", is_flag=True, help="Open on built-in demo servers; no file is touched.")
+@click.version_option(__version__, prog_name="mcpmux")
+@click.pass_context
+def mcpmux(
+    context: click.Context, config: Path | None, port: int | None, no_auth: bool, demo: bool
+) -> None:
+    """Manage MCP servers in the terminal and offer all of them as one.
+
+    Without a command: open the terminal UI, on the running engine or a new one.
+    """
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        if port is not None or no_auth or demo:
+            raise click.UsageError("--port, --no-auth and --demo here only open the terminal UI.")
+        return
+    _require_terminal()
+    if demo:
+        if config is not None:
+            raise click.UsageError("--demo brings its own config.")
+        code = open_demo(port=port, auth=not no_auth)
+    else:
+        code = open_instance(instance_of(config), port=port, auth=not no_auth)
+    context.exit(code)
+
+
+for command in (serve, *servers.COMMANDS, *edit.COMMANDS):
+    mcpmux.add_command(command)
+
+
+def _require_terminal() -> None:
+    if os.environ.get("TERM") == "dumb" or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        click.echo("mcpmux needs a terminal; without one use `mcpmux serve`.", err=True)
+        sys.exit(2)
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit code."""
+    try:
+        mcpmux(standalone_mode=True)
+    except McpmuxError as error:
+        fail(error)
+    except (KeyboardInterrupt, EOFError):
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last resort of the program
+        sys.exit(_crash(error))
+
+
+def _crash(error: Exception) -> int:
+    """Write a traceback without values to a private file and say where."""
+    lines = [f"mcpmux {__version__} at {time.strftime('%Y-%m-%dT%H:%M:%S%z')}"]
+    lines += traceback.format_list(traceback.extract_tb(error.__traceback__))
+    lines.append(type(error).__name__)
+    where = "nowhere, its folder cannot be written"
+    try:
+        report = paths.private_dir(paths.state_root()) / "crash.log"
+        report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        report.chmod(0o600)
+        where = paths.shown(report)
+    except OSError:
+        pass
+    click.echo(f"mcpmux hit a bug ({type(error).__name__}). The report is in {where}.", err=True)
+    return CRASH

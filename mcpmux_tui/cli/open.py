@@ -1,0 +1,89 @@
+"""`mcpmux` and `mcpmux --demo`: the terminal UI, on a running engine or on one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mcpmux_tui.cli.common import run
+from mcpmux_tui.control.client import Client
+from mcpmux_tui.engine.instance import Options
+from mcpmux_tui.engine.spawn import EngineProcess
+from mcpmux_tui.model.errors import AlreadyRunning, McpmuxError, NoEngine, UsageError
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.instance import Instance
+
+_ATTACH_LIMIT = 10.0
+
+
+def open_instance(instance: Instance, *, port: int | None, auth: bool) -> int:
+    """Open the UI on a user's instance; return the exit code."""
+    return run(_open(Options.of(instance, port=port, auth=auth)))
+
+
+def open_demo(*, port: int | None, auth: bool) -> int:
+    """Open the UI on built-in servers, with config and state in a private temporary folder."""
+    folder = Path(tempfile.mkdtemp(prefix="mcpmux-demo-"))
+    options = Options(
+        config=folder / "config.toml",
+        required=True,
+        folder=folder / "state",
+        # Beside the user's own engine, not against it.
+        port=0 if port is None else port,
+        auth=auth,
+        demo=folder,
+    )
+    return run(_open(options))
+
+
+async def _open(options: Options) -> int:
+    client = await _running(options)
+    if client is not None:
+        return await _show(client, options, owner=False)
+    try:
+        engine = await EngineProcess.start(options)
+    except McpmuxError as error:
+        if error.exit_code != AlreadyRunning.exit_code:
+            raise
+        # Two were started at once and the other one was first.
+        return await _show(await _attach(options), options, owner=False)
+    try:
+        return await _show(await _attach(options), options, owner=True)
+    finally:
+        click.echo("Stopping the servers…", err=True)
+        await engine.stop()
+
+
+async def _running(options: Options) -> Client | None:
+    try:
+        client = await Client.connect(options.folder)
+    except NoEngine:
+        return None
+    if options.port is not None or not options.auth:
+        await client.close()
+        raise UsageError(
+            "mcpmux already runs for this config; --port and --no-auth are for a new start.",
+            "Leave them out to open it, or end it with `mcpmux stop` first.",
+        )
+    return client
+
+
+async def _attach(options: Options) -> Client:
+    async with asyncio.timeout(_ATTACH_LIMIT):
+        while True:
+            try:
+                return await Client.connect(options.folder)
+            except NoEngine:
+                await asyncio.sleep(0.05)
+
+
+async def _show(client: Client, options: Options, *, owner: bool) -> int:
+    from mcpmux_tui.ui.app import run_ui
+
+    async with client:
+        return await run_ui(client, owner=owner, folder=options.folder)

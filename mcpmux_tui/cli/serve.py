@@ -1,0 +1,49 @@
+"""`mcpmux serve`: the engine in the foreground, without a UI."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mcpmux_tui.cli.common import config_option, instance_of, port_option, run
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.hub import Hub
+
+
+@click.command()
+@config_option
+@port_option
+@click.option("--no-auth", is_flag=True, help="Let any local program use the proxy.")
+@click.option("--wait", is_flag=True, help="Say that it listens when every server has settled.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    help="With --wait: end with the exit code of `status` if not all are connected by then.",
+)
+def serve(
+    config: Path | None, port: int | None, no_auth: bool, wait: bool, timeout: float | None
+) -> None:
+    """Run the engine in the foreground, without a UI."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout needs --wait.")
+    from mcpmux_tui.engine.instance import Options
+    from mcpmux_tui.engine.run import run as run_engine
+    from mcpmux_tui.engine.run import wait_settled
+
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+
+    async def started(hub: Hub) -> int | None:
+        if wait and (code := await wait_settled(hub, timeout)) and timeout is not None:
+            return code
+        click.echo(f"mcpmux listening on {hub.url}")
+        return None
+
+    options = Options.of(instance_of(config), port=port, auth=not no_auth)
+    sys.exit(run(run_engine(options, started=started, port_required=True)))

@@ -1,0 +1,178 @@
+"""Commands about a running engine's servers: status, connect, disconnect, restart, stop, token."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import psutil
+
+from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
+from mcpmux_tui.control.client import Client
+from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.server import (
+    ON_THE_WAY,
+    SERVING,
+    Action,
+    EngineSnapshot,
+    Health,
+    ServerSnapshot,
+    exit_code,
+    suggested_action,
+)
+
+STOP_LIMIT = 10.0
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: Path | None, as_json: bool) -> None:
+    """Show the running engine and its servers; the exit code says how they are.
+
+    0 all connected, 10 some need you, 11 some failed, 12 some are on their way, 3 not running.
+    """
+    snapshot = run(_snapshot(instance_of(config).folder))
+    if as_json:
+        print_json(
+            {
+                "proxy": snapshot.proxy.model_dump(mode="json"),
+                "servers": [server.model_dump(mode="json") for server in snapshot.servers],
+                "config": snapshot.config_path,
+                "config_error": snapshot.config_error,
+                "warnings": list(snapshot.warnings),
+                "version": snapshot.version,
+            }
+        )
+    else:
+        _print_status(snapshot)
+    sys.exit(exit_code(snapshot.servers))
+
+
+@click.command()
+@click.argument("name")
+@config_option
+def connect(name: str, config: Path | None) -> None:
+    """Connect a server and wait for the outcome."""
+    run(_bring_up(instance_of(config).folder, name, restart=False))
+
+
+@click.command()
+@click.argument("name")
+@config_option
+def restart(name: str, config: Path | None) -> None:
+    """Restart a server and wait for the outcome."""
+    run(_bring_up(instance_of(config).folder, name, restart=True))
+
+
+@click.command()
+@click.argument("name")
+@config_option
+def disconnect(name: str, config: Path | None) -> None:
+    """Disconnect a server until it is connected again by hand."""
+    run(_take_down(instance_of(config).folder, name))
+
+
+@click.command()
+@config_option
+def stop(config: Path | None) -> None:
+    """Stop the running engine and its servers."""
+    run(_stop(instance_of(config).folder))
+
+
+@click.command()
+@config_option
+def token(config: Path | None) -> None:
+    """Print the proxy's bearer token."""
+    click.echo(instance_of(config).token())
+
+
+COMMANDS: Sequence[click.Command] = (status, connect, disconnect, restart, stop, token)
+
+
+async def _snapshot(folder: Path) -> EngineSnapshot:
+    async with await Client.connect(folder) as client:
+        return (await client.hello()).snapshot
+
+
+async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
+    async with await Client.connect(folder) as client:
+        server = await _server(client, name)
+        if server.state is Health.DISABLED:
+            raise ControlError(f"{name} is disabled.", f"`mcpmux enable {name}` enables it.")
+        if restart:
+            await client.act(name, Action.RESTART)
+        elif server.state in SERVING:
+            click.echo(f"{name} is connected already.")
+            return
+        elif server.state not in {Health.CONNECTING, Health.STOPPING} and (
+            action := suggested_action(server.state)
+        ):
+            await client.act(name, action)
+        server = await _settled(client, name)
+    if server.state in SERVING:
+        click.echo(f"{name} is connected: {server.summary}.")
+        return
+    raise ControlError(f"{name}: {server.state.word}. {server.summary}", server.detail)
+
+
+async def _take_down(folder: Path, name: str) -> None:
+    async with await Client.connect(folder) as client:
+        server = await _server(client, name)
+        if server.state in {Health.IDLE, Health.DISABLED, Health.FAILED, Health.NEEDS_INPUT}:
+            click.echo(f"{name} is not connected: {server.state.word}.")
+            return
+        connecting = server.state in {Health.CONNECTING, Health.SIGNING_IN}
+        await client.act(name, Action.CANCEL if connecting else Action.DISCONNECT)
+        await _settled(client, name)
+    click.echo(f"{name} is disconnected.")
+
+
+async def _stop(folder: Path) -> None:
+    async with await Client.connect(folder) as client:
+        pid = (await client.hello()).pid
+        await client.stop()
+    try:
+        await asyncio.to_thread(psutil.Process(pid).wait, STOP_LIMIT)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        raise ControlError(
+            f"The engine (pid {pid}) did not end within {STOP_LIMIT:g} seconds."
+        ) from None
+    click.echo("mcpmux has stopped.")
+
+
+async def _server(client: Client, name: str) -> ServerSnapshot:
+    return _named((await client.hello()).snapshot, name)
+
+
+async def _settled(client: Client, name: str) -> ServerSnapshot:
+    async for snapshot in client.watch():
+        server = _named(snapshot, name)
+        # A server that waits for its next try has had its outcome.
+        if server.state not in ON_THE_WAY or server.state is Health.RECONNECTING:
+            return server
+    raise ControlError("The engine ended before the server had settled.")
+
+
+def _named(snapshot: EngineSnapshot, name: str) -> ServerSnapshot:
+    for server in snapshot.servers:
+        if server.name == name:
+            return server
+    raise ControlError(f"There is no server named {name!r}.", "`mcpmux list` shows the names.")
+
+
+def _print_status(snapshot: EngineSnapshot) -> None:
+    proxy = snapshot.proxy
+    click.echo(f"proxy {proxy.url or proxy.error} (pid {proxy.pid})")
+    width = max((len(server.name) for server in snapshot.servers), default=0)
+    for server in snapshot.servers:
+        line = f"{server.name:<{width}}  {server.state.word:<13} {server.summary}"
+        click.echo(line.rstrip())
+    for warning in (*snapshot.warnings, snapshot.config_error, *proxy.knocks):
+        if warning:
+            click.echo(warning, err=True)

@@ -1,0 +1,46 @@
+"""Where an instance's control socket is.
+
+A socket address holds about 100 bytes, so a state folder with a long path keeps its socket in a
+private folder under the system's temporary one, and a small file says where.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_ADDRESS_LIMIT = 100
+_POINTER = "control.path"
+_SOCKET = "control.sock"
+
+
+def choose_address(instance: Path) -> Path:
+    """A path for the control socket of an instance, recorded for its doors; the folder exists."""
+    address = instance / _SOCKET
+    if len(os.fsencode(address)) > _ADDRESS_LIMIT:
+        address = Path(tempfile.mkdtemp(prefix="mcpmux-", dir=_short_temp())) / _SOCKET
+    (instance / _POINTER).write_text(str(address), encoding="utf-8")
+    address.unlink(missing_ok=True)
+    return address
+
+
+def read_address(instance: Path) -> Path | None:
+    """The recorded address, or None where no engine ever ran."""
+    try:
+        return Path((instance / _POINTER).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def forget_address(instance: Path, address: Path) -> None:
+    """Remove the socket, its record and, where there is one, its private folder."""
+    address.unlink(missing_ok=True)
+    (instance / _POINTER).unlink(missing_ok=True)
+    if address.parent != instance:
+        address.parent.rmdir()
+
+
+def _short_temp() -> str:
+    common = Path("/tmp")  # noqa: S108 - the shortest one there is; the folder in it is private
+    return str(common) if common.is_dir() else tempfile.gettempdir()

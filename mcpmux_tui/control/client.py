@@ -1,0 +1,196 @@
+"""A door's end of the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from mcpmux_tui.control import protocol
+from mcpmux_tui.control.address import read_address
+from mcpmux_tui.model.errors import ControlError, McpmuxError, NoEngine
+from mcpmux_tui.model.server import Action, EngineSnapshot
+
+M = TypeVar("M", bound=BaseModel)
+
+_ENDED = "The mcpmux engine has ended."
+
+
+class Client:
+    """One connection to an instance's engine; requests may overlap."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._waiting: dict[int, asyncio.Future[JsonValue]] = {}
+        self._next_id = 0
+        self._updates: asyncio.Queue[protocol.Update | None] = asyncio.Queue()
+        self._reading = asyncio.create_task(self._read(), name="control-client")
+
+    @classmethod
+    async def connect(cls, instance: Path) -> Self:
+        """Connect to the engine of the instance whose state folder is `instance`.
+
+        Raises NoEngine.
+        """
+        address = read_address(instance)
+        if address is None:
+            raise NoEngine
+        try:
+            reader, writer = await asyncio.open_unix_connection(
+                str(address), limit=protocol.LINE_LIMIT
+            )
+        except (FileNotFoundError, ConnectionError):
+            raise NoEngine from None
+        except OSError as error:
+            raise ControlError(
+                f"The engine's socket cannot be opened: {error.strerror or error}.",
+                f"It is {address}; check who owns it.",
+            ) from error
+        return cls(reader, writer)
+
+    async def close(self) -> None:
+        """Close the connection; waiting requests fail."""
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        self._fail_waiting()
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except OSError:
+            return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def hello(self) -> protocol.Hello:
+        """Who answers, and everything a door shows, once."""
+        return await self._ask("hello", {}, protocol.Hello)
+
+    async def watch(self) -> AsyncIterator[EngineSnapshot]:
+        """Yield everything a door shows now, and again after each change; ends with the engine.
+
+        One watcher per connection.
+        """
+        snapshot = (await self._ask("watch", {}, protocol.Hello)).snapshot
+        yield snapshot
+        while (update := await self._updates.get()) is not None:
+            snapshot = update.apply(snapshot)
+            while not self._updates.empty():
+                newer = self._updates.get_nowait()
+                if newer is None:
+                    yield snapshot
+                    return
+                snapshot = newer.apply(snapshot)
+            yield snapshot
+
+    async def act(self, server: str, action: Action) -> None:
+        """Do `action` to `server`. Raises ControlError where its state does not allow it."""
+        await self._request("act", protocol.Act(server=server, action=action))
+
+    async def tools(self, server: str) -> protocol.ToolPage:
+        """The tools of one server."""
+        return await self._ask("tools", protocol.ServerPage(server=server), protocol.ToolPage)
+
+    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.LogPage:
+        """The newest `limit` lines of one server's log with a sequence number above `after`."""
+        page = protocol.ServerPage(server=server, after=after, limit=limit)
+        return await self._ask("logs", page, protocol.LogPage)
+
+    async def client_choices(self) -> protocol.ClientChoices:
+        """The clients an entry can be made for, those found on this machine first."""
+        return await self._ask("client_choices", {}, protocol.ClientChoices)
+
+    async def client_entry(self, client: str) -> protocol.ClientEntry:
+        """What to put into one client's config to use this proxy; holds the token."""
+        request = protocol.ClientEntryRequest(client=client)
+        return await self._ask("client_entry", request, protocol.ClientEntry)
+
+    async def find_imports(self) -> protocol.Found:
+        """Servers in other tools' configs on this machine."""
+        return await self._ask("find_imports", {}, protocol.Found)
+
+    async def import_servers(self, keys: tuple[str, ...]) -> protocol.Imported:
+        """Add found servers to the config."""
+        request = protocol.ImportRequest(keys=keys)
+        return await self._ask("import", request, protocol.Imported)
+
+    async def reload(self) -> None:
+        """Read the config file again and apply what changed. Raises ControlError."""
+        await self._request("reload", {})
+
+    async def stop(self) -> None:
+        """Ask the engine to end; returns when the connection has closed."""
+        await self._request("stop", {})
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _ask(
+        self, method: str, params: BaseModel | Mapping[str, JsonValue], answer: type[M]
+    ) -> M:
+        result = await self._request(method, params)
+        try:
+            return answer.model_validate(result)
+        except ValidationError as error:
+            raise ControlError(
+                "The engine answered in a form this mcpmux does not know.",
+                "It runs another version: end it with `mcpmux stop` and start again.",
+            ) from error
+
+    async def _request(self, method: str, params: BaseModel | Mapping[str, JsonValue]) -> JsonValue:
+        if self._reading.done():
+            raise NoEngine(_ENDED)
+        self._next_id += 1
+        body = params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params)
+        request = protocol.Request(id=self._next_id, method=method, params=body)
+        answer: asyncio.Future[JsonValue] = asyncio.get_running_loop().create_future()
+        self._waiting[request.id] = answer
+        try:
+            self._writer.write(request.model_dump_json().encode() + b"\n")
+            await self._writer.drain()
+            return await answer
+        except ConnectionError:
+            raise NoEngine(_ENDED) from None
+        finally:
+            self._waiting.pop(request.id, None)
+
+    async def _read(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                match protocol.engine_line.validate_json(line):
+                    case protocol.Reply() as reply:
+                        self._settle(reply)
+                    case protocol.Update() as update:
+                        self._updates.put_nowait(update)
+        except (OSError, ValueError):
+            # A line that is too long or of another version ends this connection as a closed one.
+            return
+        finally:
+            self._fail_waiting()
+            self._updates.put_nowait(None)
+
+    def _settle(self, reply: protocol.Reply) -> None:
+        answer = self._waiting.get(reply.id)
+        if answer is None or answer.done():
+            return
+        if reply.error is None:
+            answer.set_result(reply.result)
+        else:
+            answer.set_exception(_refusal(reply.error))
+
+    def _fail_waiting(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(NoEngine(_ENDED))
+        self._waiting.clear()
+
+
+def _refusal(failure: protocol.Failure) -> McpmuxError:
+    error = ControlError(failure.message, failure.hint)
+    error.exit_code = failure.exit_code
+    return error

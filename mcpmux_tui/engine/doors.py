@@ -1,0 +1,103 @@
+"""What doors may ask of a running engine: the control protocol's methods on the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from pydantic import BaseModel, JsonValue
+
+from mcpmux_tui.control import protocol
+from mcpmux_tui.control.server import Handler
+from mcpmux_tui.engine import offline
+from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.text import NAME_LIMIT, one_line
+
+Params = Mapping[str, JsonValue]
+
+
+class Doors:
+    """Answers doors; `stop` is set when one asks the engine to end."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.stop = asyncio.Event()
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The methods, by name."""
+        return {
+            "hello": self._hello,
+            "act": self._act,
+            "tools": self._tools,
+            "logs": self._logs,
+            "client_choices": self._client_choices,
+            "client_entry": self._client_entry,
+            "find_imports": self._find_imports,
+            "import": self._import,
+            "reload": self._reload,
+            "stop": self._stop,
+        }
+
+    async def _hello(self, _: Params) -> BaseModel:
+        snapshot = self._hub.snapshot()
+        return protocol.Hello(pid=snapshot.proxy.pid, snapshot=snapshot)
+
+    async def _act(self, params: Params) -> None:
+        request = protocol.Act.model_validate(params)
+        await self._hub.act(request.server, request.action)
+
+    async def _tools(self, params: Params) -> BaseModel:
+        name = protocol.ServerPage.model_validate(params).server
+        lists = self._hub.supervisor(name).lists
+        public = self._hub.proxy.public_names(name)
+        return protocol.ToolPage(
+            tools=tuple(
+                protocol.ToolLine(
+                    name=one_line(tool.name, NAME_LIMIT),
+                    public=one_line(public.get(tool.name, ""), NAME_LIMIT),
+                    description=tool.description,
+                )
+                for tool in lists.tools
+            ),
+            skipped=lists.skipped,
+        )
+
+    async def _logs(self, params: Params) -> BaseModel:
+        page = protocol.ServerPage.model_validate(params)
+        lines = self._hub.logs.page(page.server, after=page.after, limit=min(page.limit, 2_000))
+        return protocol.LogPage(
+            lines=tuple(
+                protocol.LogLine(seq=line.seq, time=line.time, source=line.source, text=line.text)
+                for line in lines
+            )
+        )
+
+    async def _client_choices(self, _: Params) -> BaseModel:
+        return await asyncio.to_thread(offline.client_choices)
+
+    async def _client_entry(self, params: Params) -> BaseModel:
+        request = protocol.ClientEntryRequest.model_validate(params)
+        if self._hub.url is None:
+            raise ControlError(
+                "The proxy does not listen, so there is no address to copy.",
+                "Free its port, or start mcpmux with another --port.",
+            )
+        return offline.client_entry(request.client, self._hub.url, self._hub.token)
+
+    async def _find_imports(self, _: Params) -> BaseModel:
+        return await asyncio.to_thread(offline.find_imports, self._hub.instance, self._hub.url)
+
+    async def _import(self, params: Params) -> BaseModel:
+        request = protocol.ImportRequest.model_validate(params)
+        imported = await asyncio.to_thread(
+            offline.import_servers, self._hub.instance, request.keys, self._hub.url
+        )
+        await self._hub.reload()
+        return imported
+
+    async def _reload(self, _: Params) -> None:
+        await self._hub.reload()
+
+    async def _stop(self, _: Params) -> None:
+        self.stop.set()

@@ -1,0 +1,189 @@
+"""The hub: one supervisor a server, the proxy before them, the log behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+
+from mcpmux_tui import __version__
+from mcpmux_tui.activity.log import LogBook
+from mcpmux_tui.config import edit, file, plan, watch
+from mcpmux_tui.config.resolve import EnvironmentValues
+from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.model.errors import ConfigError, ControlError, PortInUse
+from mcpmux_tui.model.server import (
+    ON_THE_WAY,
+    Action,
+    EngineSnapshot,
+    ProxySnapshot,
+    allowed_actions,
+)
+from mcpmux_tui.model.spec import Config, ServerSpec
+from mcpmux_tui.proxy import Proxy
+from mcpmux_tui.upstream.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """Everything one engine runs; `publish` is called when doors have something new to see."""
+
+    def __init__(
+        self, instance: Instance, config: Config, *, token: str | None, demo: bool = False
+    ) -> None:
+        self.instance = instance
+        self.token = token
+        self.logs = LogBook(instance.folder / "logs")
+        self.publish: Callable[[], None] = lambda: None
+        self.proxy = Proxy(
+            token=token, allowed_origins=config.proxy.allowed_origins, changed=self._changed
+        )
+        self._config = config
+        self._config_error = ""
+        self._demo = demo
+        self._values = EnvironmentValues(os.environ)
+        self._supervisors = {spec.name: self._supervisor(spec) for spec in config.servers}
+        self._port_trouble: PortInUse | None = None
+        self._reloading = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+
+    async def start(self, port: int, *, port_required: bool) -> None:
+        """Listen, then start every server in the background.
+
+        Raises PortInUse if `port_required`; else doors show the trouble with the port.
+        """
+        try:
+            await self.proxy.start(port)
+        except PortInUse as error:
+            if port_required:
+                raise
+            self._port_trouble = error
+        self.proxy.set_upstreams(self._supervisors)
+        for supervisor in self._supervisors.values():
+            supervisor.start()
+        self._watching = asyncio.create_task(self._watch(), name="config-watch")
+
+    async def stop(self) -> None:
+        """Stop listening and stop all servers at once, in bounded time."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await asyncio.gather(
+            self.proxy.stop(), *(each.close() for each in self._supervisors.values())
+        )
+        await asyncio.to_thread(self.logs.close)
+
+    @property
+    def url(self) -> str | None:
+        """The proxy's address, or None while it cannot listen."""
+        return None if self._port_trouble else self.proxy.url
+
+    def snapshot(self) -> EngineSnapshot:
+        """Everything a door shows."""
+        trouble = self._port_trouble
+        return EngineSnapshot(
+            proxy=ProxySnapshot(
+                url=self.url,
+                pid=os.getpid(),
+                auth=self.token is not None,
+                error=trouble.message if trouble else "",
+                hint=trouble.hint if trouble else "",
+                clients=self.proxy.clients,
+                knocks=self.proxy.knocks,
+            ),
+            servers=tuple(each.snapshot for each in self._supervisors.values()),
+            warnings=self._config.warnings,
+            config_path=str(self.instance.config),
+            config_error=self._config_error,
+            demo=self._demo,
+            version=__version__,
+        )
+
+    def supervisor(self, name: str) -> Supervisor:
+        """The named server. Raises ControlError."""
+        try:
+            return self._supervisors[name]
+        except KeyError:
+            raise ControlError(
+                f"There is no server named {name!r}.", "`mcpmux list` shows the names."
+            ) from None
+
+    async def act(self, name: str, action: Action) -> None:
+        """Do what a person asked of a server.
+
+        Raises ControlError where the server's state does not allow it.
+        """
+        supervisor = self.supervisor(name)
+        state = supervisor.snapshot.state
+        if action not in allowed_actions(state):
+            raise ControlError(
+                f"{name} is {state.word} now, so {action.value} does not apply.",
+                "Look at its row again and press the key it shows.",
+            )
+        if action in {Action.ENABLE, Action.DISABLE}:
+            await asyncio.to_thread(
+                edit.set_enabled, self.instance.config, name, action is Action.ENABLE
+            )
+            await self.reload()
+        else:
+            supervisor.post(action)
+
+    async def settled(self) -> None:
+        """Wait until no server is on its way."""
+        while any(each.snapshot.state in ON_THE_WAY for each in self._supervisors.values()):
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def reload(self) -> None:
+        """Read the config again and apply what changed; untouched servers stay untouched.
+
+        Raises ConfigError for a file that cannot be used; the last good set runs on.
+        """
+        async with self._reloading:
+            try:
+                config = await asyncio.to_thread(
+                    file.load, self.instance.config, required=self.instance.required
+                )
+            except ConfigError as error:
+                self._config_error = str(error)
+                self._changed()
+                raise
+            self._config_error = ""
+            await self._apply(config)
+
+    async def _apply(self, config: Config) -> None:
+        changes = plan.diff(self._config, config)
+        self._config = config
+        gone = [self._supervisors.pop(spec.name) for spec in (*changes.removed, *changes.changed)]
+        self._supervisors = {
+            spec.name: self._supervisors.get(spec.name) or self._supervisor(spec)
+            for spec in config.servers
+        }
+        self.proxy.set_upstreams(self._supervisors)
+        self._changed()
+        await asyncio.gather(*(each.close() for each in gone))
+        for spec in (*changes.added, *changes.changed):
+            self._supervisors[spec.name].start()
+
+    async def _watch(self) -> None:
+        async for _ in watch.changes(self.instance.config):
+            try:
+                await self.reload()
+            except ConfigError as error:
+                _log.warning("the changed config is not used: %s", error)
+
+    def _supervisor(self, spec: ServerSpec) -> Supervisor:
+        return Supervisor(
+            spec,
+            values=self._values,
+            journal=self.logs,
+            changed=lambda _: self._changed(),
+            listed=lambda _: self.proxy.lists_changed(),
+        )
+
+    def _changed(self) -> None:
+        self._moved.set()
+        self.publish()

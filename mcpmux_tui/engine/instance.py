@@ -1,0 +1,136 @@
+"""One instance: a config file, its state folder, the lock that keeps it single, its token."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from mcpmux_tui import paths
+from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
+
+_LOCK = "engine.lock"
+_TOKEN = "token"  # noqa: S105 - a file's name
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The config file as given, whether it must exist, and the state folder that belongs to it."""
+
+    config: Path
+    required: bool
+    folder: Path
+
+    @classmethod
+    def of(cls, config: Path | None) -> Self:
+        """The instance of a config file, or of the default one."""
+        path = (config or paths.default_config()).expanduser().absolute()
+        return cls(path, config is not None, paths.instance_dir(path))
+
+    def prepare(self) -> None:
+        """Make the state folder, for this user alone. Raises ConfigError where that fails."""
+        try:
+            paths.private_dir(self.folder)
+        except OSError as error:
+            raise ConfigError(
+                f"The state folder {paths.shown(self.folder)} cannot be used:"
+                f" {error.strerror or error}.",
+                "Set MCPMUX_STATE_DIR to a folder you can write to.",
+            ) from error
+
+    def token(self) -> str:
+        """The proxy's bearer token: MCPMUX_TOKEN, else the kept one, made at first need.
+
+        Raises UsageError for a MCPMUX_TOKEN that cannot stand in a header.
+        """
+        given = os.environ.get("MCPMUX_TOKEN")
+        if given is not None:
+            if not given or not given.isascii() or not given.isprintable() or " " in given:
+                raise UsageError(
+                    "MCPMUX_TOKEN is empty or has characters a header cannot hold.",
+                    "Use printable ASCII without spaces, or unset it.",
+                )
+            return given
+        self.prepare()
+        path = self.folder / _TOKEN
+        try:
+            return path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return _create_once(path, secrets.token_urlsafe(32))
+
+
+def _create_once(path: Path, token: str) -> str:
+    # Linked into place whole, so that of two starters both end with the same token.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(token + "\n")
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    finally:
+        draft.unlink()
+    return token
+
+
+class Options(BaseModel):
+    """How to run an engine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    config: Path
+    required: bool
+    folder: Path
+    port: int | None = None
+    """None: the config's; 0: any free one."""
+    auth: bool = True
+    demo: Path | None = None
+    """A private folder to hold the demo's config and state; removed at the end."""
+
+    @classmethod
+    def of(cls, instance: Instance, *, port: int | None, auth: bool) -> Self:
+        """Options for a user's own instance."""
+        return cls(
+            config=instance.config,
+            required=instance.required,
+            folder=instance.folder,
+            port=port,
+            auth=auth,
+        )
+
+    @property
+    def instance(self) -> Instance:
+        """The instance to run."""
+        return Instance(self.config, self.required, self.folder)
+
+
+class InstanceLock:
+    """Held by the one engine of an instance; freed by the system however the engine ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, instance: Instance) -> Self:
+        """Take the lock. Raises AlreadyRunning with the pid of the engine that holds it."""
+        path = instance.folder / _LOCK
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise AlreadyRunning(int(pid) if pid.isdigit() else 0) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._descriptor)

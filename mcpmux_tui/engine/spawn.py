@@ -1,0 +1,83 @@
+"""Starting an engine process owned through a pipe: when the owner goes, the engine ends."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from pydantic import ValidationError
+
+from mcpmux_tui.control.protocol import Started
+from mcpmux_tui.engine.instance import Options
+from mcpmux_tui.model.errors import ControlError, McpmuxError
+
+START_LIMIT = 30.0
+STOP_LIMIT = 10.0
+
+
+class EngineProcess:
+    """An engine this process owns."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, options: Options) -> EngineProcess:
+        """Start an engine and wait until it serves.
+
+        Raises the engine's own reason as ControlError, with the exit code that belongs to it.
+        """
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # a file named like a module in the current folder must not be imported
+            "-m",
+            "mcpmux_tui.engine",
+            options.model_dump_json(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        engine = cls(process)
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                started = Started.model_validate_json(await engine._first_line())
+        except (TimeoutError, ValidationError) as error:
+            await engine.stop()
+            raise ControlError(
+                "The engine did not start.",
+                f"Its log is {options.folder / 'engine.log'}.",
+            ) from error
+        if started.error is not None:
+            await engine.stop()
+            refusal = ControlError(started.error.message, started.error.hint)
+            refusal.exit_code = started.error.exit_code
+            raise refusal
+        return engine
+
+    async def _first_line(self) -> bytes:
+        return b"" if self._process.stdout is None else await self._process.stdout.readline()
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id."""
+        return self._process.pid
+
+    async def stop(self) -> int:
+        """Close the owner's pipe and wait for the engine's orderly end; return its exit code.
+
+        Raises McpmuxError if it has to be killed.
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_LIMIT):
+                return await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise McpmuxError(
+                f"The engine did not stop within {STOP_LIMIT:g} seconds and was killed.",
+                "Servers it started may still run.",
+            ) from None
