@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 import platformdirs
 
 _APP = "mcpmux"
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 def default_config() -> Path:
@@ -34,6 +38,19 @@ def instance_dir(config: Path) -> Path:
     """The state folder of the instance that a config file names; not created here."""
     resolved = os.fsencode(config.expanduser().resolve())
     return state_root() / hashlib.sha256(resolved).hexdigest()[:12]
+
+
+def app_data(home: AnyPath, environ: Mapping[str, str], platform: str) -> AnyPath:
+    """Where desktop programs keep a user's settings, by the platform's name in `sys.platform`."""
+    match platform:
+        case "darwin":
+            return home / "Library" / "Application Support"
+        case "win32":
+            given, default = environ.get("APPDATA", ""), home / "AppData" / "Roaming"
+        case _:
+            given, default = environ.get("XDG_CONFIG_HOME", ""), home / ".config"
+    # The XDG specification has a relative path ignored.
+    return type(home)(given) if type(home)(given).is_absolute() else default
 
 
 def private_dir(path: Path) -> Path:

@@ -83,7 +83,7 @@ async def _attach(options: Options) -> Client:
 
 
 async def _show(client: Client, options: Options, *, owner: bool) -> int:
-    from mcpmux_tui.ui.app import run_ui
+    from mcpmux_tui.ui import app
 
     async with client:
-        return await run_ui(client, owner=owner, folder=options.folder)
+        return await app.run(client, owner=owner, state=options.folder)

@@ -180,6 +180,8 @@ class Candidate(Frozen):
     """The tool it comes from."""
     path: str = ""
     """The file it comes from."""
+    notes: tuple[str, ...] = ()
+    """What would not be taken over, a sentence each."""
     skip: str = ""
     """Why it would not be added, such as "already here"; empty when it would."""
 

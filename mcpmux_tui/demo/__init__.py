@@ -1,1 +1,11 @@
-"""The built-in demo servers: no network, no Node, no account, no user file."""
+"""The built-in demo: servers that need no network, no account and no file of the user's.
+
+`prepare` writes the config; `HttpServer` runs the one server that is not its row's child. The
+servers (`clock`, `notes`, `signer`, `text`) are programs of their own, so that importing this
+package does not import the MCP SDK.
+"""
+
+from mcpmux_tui.demo.config import prepare
+from mcpmux_tui.demo.http import HttpServer
+
+__all__ = ["HttpServer", "prepare"]

@@ -59,8 +59,8 @@ class InputMissing(McpmuxError):
         count = "1 value is" if len(names) == 1 else f"{len(names)} values are"
         super().__init__(
             f"{count} missing: {', '.join(names)}.",
-            "Set them in the environment mcpmux starts from, or in this server's env in the"
-            " config; then retry.",
+            "Set them in the environment mcpmux starts from (a secret or an input as"
+            " MCPMUX_SECRET_<name>), or write the values in the config; then retry.",
         )
         self.names = names
 

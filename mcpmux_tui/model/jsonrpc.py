@@ -111,6 +111,31 @@ def parse_object(text: str) -> dict[str, Member]:
                 raise Malformed("',' or '}' is missing")
 
 
+def parse_array(text: str) -> list[Member]:
+    """Return the elements of the JSON array `text`. Raises Malformed for anything else."""
+    at = _skip(text, 0)
+    if text[at : at + 1] != "[":
+        raise Malformed("not a JSON array")
+    elements: list[Member] = []
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "]":
+        _expect_end(text, at + 1)
+        return elements
+    while True:
+        start = _skip(text, at)
+        value, end = _value(text, start)
+        elements.append(Member(text[start:end], value))
+        at = _skip(text, end)
+        match text[at : at + 1]:
+            case ",":
+                at += 1
+            case "]":
+                _expect_end(text, at + 1)
+                return elements
+            case _:
+                raise Malformed("',' or ']' is missing")
+
+
 def _skip(text: str, at: int) -> int:
     end = len(text)
     while at < end and text[at] in _SPACE:

@@ -1,1 +1,1 @@
-"""The terminal UI; the only package that imports Textual."""
+"""The terminal UI: what a person sees of an engine, and the keys that act on it."""

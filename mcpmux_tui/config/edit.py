@@ -1,0 +1,261 @@
+"""Changes to the config file on a person's behalf: comments, order and all other bytes stay."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import json
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import tomli_w
+import tomlkit
+from pydantic import JsonValue
+from tomlkit.exceptions import TOMLKitError
+
+from mcpmux_tui.config.file import SIZE_LIMIT, Document, parse
+from mcpmux_tui.config.schema import server_spec, shown_name
+from mcpmux_tui.config.statements import statements
+from mcpmux_tui.model import jsonc, textfile
+from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.paths import shown
+
+_HEADER = """\
+# The servers of mcpmux. Edit as you like: mcpmux applies a saved change by itself.
+
+"""
+_BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
+_INDENT = re.compile(r"\n([ \t]+)\"")
+
+_Servers = dict[str, object]
+
+
+def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
+    """Add a server to the config at `path`, which is created where there is none.
+
+    Raises UsageError for a name that is taken and an entry that cannot be used, ConfigError for a
+    file that cannot be edited; the file is then as before. Blocks, as all edits do.
+    """
+    spec = server_spec(name, dict(entry), folder=path.parent)
+    if spec.problem is not None:
+        raise UsageError(f"{shown_name(name)} cannot be added. {spec.problem.reason}")
+
+    def change(servers: _Servers) -> None:
+        if name in servers:
+            raise UsageError(
+                f"There is a server named {name} already.",
+                f"Choose another name, or remove it first with `mcpmux remove {name}`.",
+            )
+        servers[name] = dict(entry)
+
+    def in_toml(text: str) -> str:
+        gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+        appended = text + gap + tomli_w.dumps({"servers": {name: entry}})
+        return appended if _is_toml(appended) else _inline(text, change)
+
+    _edit(path, change, in_toml)
+
+
+def remove_server(path: Path, name: str) -> None:
+    """Remove a server from the config at `path`, with the comments inside its table.
+
+    Raises UsageError where there is none of that name, ConfigError as `add_server` does.
+    """
+
+    def change(servers: _Servers) -> None:
+        _entry(servers, name)
+        del servers[name]
+
+    def in_toml(text: str) -> str:
+        return _without(text, ("servers", name)) or _inline(text, change)
+
+    _edit(path, change, in_toml)
+
+
+def set_enabled(path: Path, name: str, enabled: bool) -> None:
+    """Enable or disable a server in the config at `path`; raises as `remove_server` does."""
+
+    def change(servers: _Servers) -> None:
+        entry = _entry(servers, name)
+        if not isinstance(entry, dict):
+            raise UsageError(f"The entry of {shown_name(name)} is not a table.", "Mend it first.")
+        if "disabled" in entry:
+            entry["disabled"] = not enabled
+        if "enabled" in entry or "disabled" not in entry:
+            entry["enabled"] = enabled
+
+    _edit(path, change, lambda text: _inline(text, change))
+
+
+def _entry(servers: _Servers, name: str) -> object:
+    try:
+        return servers[name]
+    except KeyError:
+        raise UsageError(
+            f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
+        ) from None
+
+
+def _edit(path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str], str]) -> None:
+    """Apply `change` to the servers of `path`, through `in_toml` where it is TOML."""
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(target.parent):
+            before = _read(target)
+            text = textfile.decode(before or b"", path)
+            after = _changed(path, text, change, in_toml)
+            if after != text:
+                bom = b"\xef\xbb\xbf" if before and before.startswith(b"\xef\xbb\xbf") else b""
+                _replace(target, before, bom + after.encode())
+    except (OSError, UnicodeEncodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it would not be UTF-8"
+        raise ConfigError(
+            f"{shown(path)} could not be written: {reason}. It is as before.",
+            "Check its permissions and the free space, then try again.",
+            path=path,
+        ) from error
+
+
+def _changed(
+    path: Path, text: str, change: Callable[[_Servers], None], in_toml: Callable[[str], str]
+) -> str:
+    document = parse(path, text) if text.strip() else _empty(path)
+    if document.form == "json":
+        return _json(path, text, document, change)
+    servers: _Servers = tomllib.loads(text).get("servers", {})
+    wanted = copy.deepcopy(servers)
+    change(wanted)
+    after = in_toml(text or _HEADER) if wanted != servers else text
+    if "\r\n" in text and text.count("\n") == text.count("\r\n"):
+        after = after.replace("\r\n", "\n").replace("\n", "\r\n")
+    # The last word has the reader: whatever an edit of text did, this is what the file will say.
+    if not _is_toml(after) or tomllib.loads(after).get("servers", {}) != wanted:
+        raise ConfigError(
+            f"{shown(path)} is written in a way that mcpmux cannot edit safely.",
+            "Make this change in your editor; mcpmux applies it when saved.",
+            path=path,
+        )
+    return after
+
+
+def _empty(path: Path) -> Document:
+    if path.suffix.lower() in {".json", ".jsonc"}:
+        return Document("json", "mcpServers")
+    return Document("toml", "servers")
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _inline(text: str, change: Callable[[_Servers], None]) -> str:
+    """Apply `change` with tomlkit; returns `text` where tomlkit cannot."""
+    try:
+        document = tomlkit.parse(text)
+        change(document["servers"])
+        return document.as_string()
+    except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
+        return text
+
+
+def _without(text: str, path: tuple[str, ...]) -> str | None:
+    """Cut the statements under `path`, what stands between them and one blank line after them.
+
+    Returns None where there are none.
+    """
+    kept: list[str] = []
+    at = 0
+    inside = False
+    for statement in statements(text):
+        was_inside, inside = inside, statement.path[: len(path)] == path
+        if inside:
+            if not was_inside:
+                kept.append(text[at : statement.start])
+            at = _after_blank_line(text, statement.end)
+    return "".join([*kept, text[at:]]) if kept else None
+
+
+def _after_blank_line(text: str, at: int) -> int:
+    match = _BLANK_LINE.match(text, at)
+    return match.end() if match else at
+
+
+def _json(path: Path, text: str, document: Document, change: Callable[[_Servers], None]) -> str:
+    if jsonc.blank_comments(text) != text:
+        raise ConfigError(
+            f"{shown(path)} has comments, which mcpmux cannot keep when it edits JSON.",
+            "Make this change in your editor, or move the servers to a TOML file.",
+            path=path,
+        )
+    if any(entry.problem for entry in document.servers):
+        raise ConfigError(
+            f"{shown(path)} has a key that stands twice; an edit would lose one of them.",
+            "Rename or remove one in your editor.",
+            path=path,
+        )
+    data: dict[str, _Servers] = json.loads(jsonc.blank(text)) if text.strip() else {}
+    servers = data.setdefault(document.key, {})
+    before = copy.deepcopy(servers)
+    change(servers)
+    if servers == before:
+        return text
+    indent = _INDENT.search(text)
+    after = json.dumps(data, indent=indent[1] if indent else 2, ensure_ascii=text.isascii())
+    newline = "\r\n" if "\r\n" in text else "\n"
+    return (after + "\n").replace("\n", newline)
+
+
+def _read(target: Path) -> bytes | None:
+    try:
+        return textfile.read_bytes(target, SIZE_LIMIT)
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock against other mcpmux processes, where the file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(target: Path, before: bytes | None, after: bytes) -> None:
+    """Put `after` in place of `before` in one step: at any moment the file is old or new."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor
+            file.write(after)
+            file.flush()
+            if before is not None:
+                os.fchmod(file.fileno(), target.stat().st_mode & 0o7777)
+            os.fsync(file.fileno())
+        if _read(target) != before:
+            raise ConfigError(
+                f"{shown(target)} was changed by someone else at this moment; it is left so.",
+                "Try again.",
+                path=target,
+            )
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

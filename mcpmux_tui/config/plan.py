@@ -1,0 +1,38 @@
+"""What a changed config asks of the servers that run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mcpmux_tui.model.spec import Config, ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The servers of two configs, told apart; all but `removed` as the new one has them."""
+
+    added: tuple[ServerSpec, ...] = ()
+    removed: tuple[ServerSpec, ...] = ()
+    changed: tuple[ServerSpec, ...] = ()
+    unchanged: tuple[ServerSpec, ...] = ()
+
+
+def diff(old: Config, new: Config) -> Plan:
+    """Return what changes from `old` to `new`.
+
+    A warning is about an entry's words, often because of another entry, so it changes no server.
+    """
+    before = {spec.name: spec for spec in old.servers}
+    after = {spec.name: spec for spec in new.servers}
+    both = [spec for name, spec in after.items() if name in before]
+    same = {spec.name for spec in both if _bare(spec) == _bare(before[spec.name])}
+    return Plan(
+        added=tuple(spec for name, spec in after.items() if name not in before),
+        removed=tuple(spec for name, spec in before.items() if name not in after),
+        changed=tuple(spec for spec in both if spec.name not in same),
+        unchanged=tuple(spec for spec in both if spec.name in same),
+    )
+
+
+def _bare(spec: ServerSpec) -> ServerSpec:
+    return replace(spec, warnings=())

@@ -1,0 +1,242 @@
+"""One entry of the config: the keys it may have, and the spec they make."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mcpmux_tui.config.check import launch_problem, name_problem, plain_http_host
+from mcpmux_tui.config.placeholders import strays
+from mcpmux_tui.model.spec import (
+    EntryProblem,
+    HttpLaunch,
+    Launch,
+    ServerSpec,
+    StdioLaunch,
+    ToolFilter,
+)
+from mcpmux_tui.text import one_line
+
+_STDIO_KEYS = ("args", "env", "cwd", "inherit_env", "instances", "envFile")
+_REMOTE_KEYS = ("headers", "transport", "oauth")
+_HTTP = frozenset({"auto", "http", "streamable-http", "streamableHttp"})
+_OUT_OF_RANGE = frozenset(
+    {"greater_than", "greater_than_equal", "less_than_equal", "finite_number"}
+)
+_SHOWN = 60
+
+
+class Table(BaseModel):
+    """A table of the config; a field's description completes "must be ..."."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class Tools(Table):
+    """`tools`: globs over a server's own tool names."""
+
+    allow: list[str] = ["*"]
+    deny: list[str] = []
+
+
+class Entry(Table):
+    """A server's table: mcpmux's keys, and those of the JSON forms (`type`, `disabled`)."""
+
+    command: str | None = Field(None, description="text")
+    args: list[str] = Field([], description="a list of texts")
+    env: dict[str, str] = Field({}, description="a table of texts")
+    cwd: str | None = Field(None, description="text")
+    inherit_env: bool | list[str] = Field(False, description="true, false or a list of names")
+    instances: str = Field("shared", description='"shared"')
+    envFile: str | None = Field(None, description="text")
+    url: str | None = Field(None, description="text")
+    headers: dict[str, str] = Field({}, description="a table of texts")
+    transport: str | None = Field(None, description='"auto" or "http"')
+    type: str | None = Field(None, description='"stdio" or "http"')
+    oauth: dict[str, object] | None = Field(None, description="a table")
+    enabled: bool | None = Field(None, description="true or false")
+    disabled: bool = Field(False, description="true or false")
+    prefix: str | None = Field(None, description="text")
+    tools: Tools = Field(Tools(), description="a table with the lists `allow` and `deny`")
+    timeout: float = Field(
+        300.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
+    )
+
+
+class _Refused(Exception):
+    """An entry cannot be used; the text says why."""
+
+
+def server_spec(name: str, value: object, *, folder: Path, line: int | None = None) -> ServerSpec:
+    """Return the spec of one entry; what is wrong with it becomes its `problem`.
+
+    `folder` is the config file's: a relative `cwd` starts there.
+    """
+    try:
+        if problem := name_problem(name):
+            raise _Refused(problem)
+        entry = _entry(value)
+        launch = _launch(entry, folder)
+    except _Refused as refused:
+        return ServerSpec(
+            name=name,
+            launch=None,
+            problem=EntryProblem(str(refused), line),
+            enabled=not _switched_off(value),
+        )
+    return ServerSpec(
+        name=name,
+        launch=launch,
+        enabled=entry.enabled if entry.enabled is not None else not entry.disabled,
+        prefix=entry.prefix,
+        tools=ToolFilter(tuple(entry.tools.allow), tuple(entry.tools.deny)),
+        timeout=entry.timeout,
+        warnings=tuple(_warnings(entry, launch)),
+    )
+
+
+def shown_name(name: str) -> str:
+    """`name` as it may stand in a sentence or a row, whatever it holds."""
+    clean = one_line(name, _SHOWN)
+    return name if name and clean == name else one_line(ascii(name), _SHOWN)
+
+
+def unknown_keys(table: Table, where: str) -> Iterator[str]:
+    """Yield a warning for each key of `table` that nobody knows."""
+    known = type(table).model_fields
+    for key in table.model_extra or {}:
+        near = difflib.get_close_matches(key, known, 1)
+        meant = f"; did you mean `{near[0]}`?" if near else "; it is kept and not used."
+        yield f"Unknown key `{shown_name(key)}`{where}{meant}"
+
+
+def _entry(value: object) -> Entry:
+    if not isinstance(value, dict):
+        raise _Refused(f"It must be a table with `command` or `url`, not {kind(value)}.")
+    try:
+        return Entry.model_validate({key: item for key, item in value.items() if item is not None})
+    except ValidationError as error:
+        raise _Refused(wrong_types(Entry, error)) from None
+
+
+def wrong_types(model: type[Table], error: ValidationError) -> str:
+    """Say in one sentence what is wrong with a table, without any of its values."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    top = str(first["loc"][0])
+    sentence = f"`{top}` must be {model.model_fields[top].description}"
+    # A number out of range has the right kind; an error in a union names no single place.
+    if first["type"] in _OUT_OF_RANGE or top == "inherit_env":
+        return f"{sentence}."
+    if len(first["loc"]) == 1:
+        return f"{sentence}, not {kind(first['input'])}."
+    path = ".".join(shown_name(str(step)) for step in first["loc"])
+    return f"{sentence}; `{path}` is {kind(first['input'])}."
+
+
+def kind(value: object) -> str:
+    """What `value` is, in the words of the config's reader."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def _launch(entry: Entry, folder: Path) -> Launch:
+    form = entry.transport or entry.type
+    if entry.command is not None and entry.url is not None:
+        raise _Refused("It has both `command` and `url`; keep the one that is meant.")
+    launch: Launch
+    if entry.command is not None:
+        if form not in {None, "stdio"}:
+            raise _Refused("`command` starts a stdio server; for another transport give `url`.")
+        launch = StdioLaunch(
+            command=entry.command,
+            args=tuple(entry.args),
+            env=_frozen(entry.env),
+            cwd=_folder(entry.cwd, folder),
+            inherit_env=(
+                entry.inherit_env
+                if isinstance(entry.inherit_env, bool)
+                else tuple(entry.inherit_env)
+            ),
+        )
+    elif entry.url is not None:
+        if form == "sse":
+            raise _Refused(
+                "The old SSE transport is not supported yet; if the server also speaks"
+                ' Streamable HTTP, give that address and `transport = "http"`.'
+            )
+        if form is not None and form not in _HTTP:
+            raise _Refused(f'Unknown transport `{shown_name(form)}`; use "auto" or "http".')
+        launch = HttpLaunch(url=entry.url, headers=_frozen(entry.headers))
+    else:
+        raise _Refused(
+            "It has no `command` (a program to start) and no `url` (an address); add one of them."
+        )
+    if entry.instances not in {"shared", "per-client"}:
+        raise _Refused(f'Unknown `instances` `{shown_name(entry.instances)}`; use "shared".')
+    if problem := launch_problem(launch):
+        raise _Refused(problem)
+    return launch
+
+
+def _frozen(values: dict[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(values)
+
+
+def _folder(cwd: str | None, folder: Path) -> str | None:
+    if not cwd:
+        return None
+    return cwd if cwd.startswith(("~", "$")) else str(folder / cwd)
+
+
+def _switched_off(value: object) -> bool:
+    return isinstance(value, dict) and (
+        value.get("enabled") is False or (value.get("disabled") is True and "enabled" not in value)
+    )
+
+
+def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
+    yield from unknown_keys(entry, "")
+    yield from unknown_keys(entry.tools, " in `tools`")
+    other, needs = (
+        (_REMOTE_KEYS, "url") if isinstance(launch, StdioLaunch) else (_STDIO_KEYS, "command")
+    )
+    for key in sorted(entry.model_fields_set.intersection(other), key=other.index):
+        if key != "transport":
+            yield f"`{key}` goes with `{needs}`; it is not used."
+    if isinstance(launch, StdioLaunch):
+        if entry.instances == "per-client":
+            yield '`instances = "per-client"` is not there yet; one process is shared.'
+        if entry.envFile is not None:
+            yield "`envFile` is not read; put its variables in `env`."
+    else:
+        if entry.oauth is not None:
+            yield "`oauth` is not used yet."
+        if host := plain_http_host(launch.url):
+            yield f"The connection to {one_line(host)} is not encrypted; use https:// if it can."
+    for stray in sorted({stray for text in _strings(launch) for stray in strays(text)}):
+        yield f"`{one_line(stray)}` is no placeholder of mcpmux; it is passed on as written."
+
+
+def _strings(launch: Launch) -> tuple[str, ...]:
+    match launch:
+        case StdioLaunch(command, args, env, cwd):
+            return (command, *args, *env.values(), cwd or "")
+        case HttpLaunch(url, headers):
+            return (url, *headers.values())

@@ -1,0 +1,127 @@
+"""What works on the config and on other tools' files alone, with or without a running engine.
+
+Everything here blocks on files.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from mcpmux_tui import clients, paths
+from mcpmux_tui.config import edit, file
+from mcpmux_tui.config.schema import server_spec
+from mcpmux_tui.control import protocol
+from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.importers.plan import Planned, plan_import
+from mcpmux_tui.importers.search import find
+from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.spec import Config, HttpLaunch, StdioLaunch
+from mcpmux_tui.text import one_line
+
+_WHOLE = 100_000
+
+
+def load(instance: Instance) -> Config:
+    """The instance's config. Raises ConfigError."""
+    return file.load(instance.config, required=instance.required)
+
+
+def add(instance: Instance, name: str, entry: Mapping[str, JsonValue]) -> None:
+    """Add a server to the config. Raises UsageError, ConfigError."""
+    edit.add_server(instance.config, name, entry)
+
+
+def remove(instance: Instance, name: str) -> None:
+    """Remove a server from the config. Raises UsageError, ConfigError."""
+    edit.remove_server(instance.config, name)
+
+
+def set_enabled(instance: Instance, name: str, *, enabled: bool) -> None:
+    """Enable or disable a server in the config. Raises UsageError, ConfigError."""
+    edit.set_enabled(instance.config, name, enabled)
+
+
+def find_imports(instance: Instance, own_url: str | None) -> protocol.Found:
+    """The servers of other tools, as a person must see them before saying yes.
+
+    `own_url` is the proxy's address where it runs; else the config's port says it.
+    """
+    plan, problems = _plan(instance, own_url)
+    return protocol.Found(candidates=tuple(map(_candidate, plan)), problems=problems)
+
+
+def import_servers(
+    instance: Instance, keys: tuple[str, ...], own_url: str | None
+) -> protocol.Imported:
+    """Add the servers that a person said yes to, by their candidates' keys.
+
+    Raises ControlError, before anything is added, for one that is not as it was shown.
+    """
+    plan, _ = _plan(instance, own_url)
+    offered = {each.found.key: each for each in plan if not each.skip}
+    if not set(keys) <= offered.keys():
+        raise ControlError(
+            "What was found has changed since it was shown; nothing was added.",
+            "Open the import again and look at it once more.",
+        )
+    chosen = [offered[key] for key in keys]
+    for each in chosen:
+        edit.add_server(instance.config, each.name, each.found.entry)
+    return protocol.Imported(added=tuple(each.name for each in chosen))
+
+
+def client_choices() -> protocol.ClientChoices:
+    """The clients an entry can be made for, those found on this machine first."""
+    found = clients.choices(Path.home(), os.environ, sys.platform)
+    return protocol.ClientChoices(clients=tuple(found))
+
+
+def client_entry(client: str, url: str, token: str | None) -> protocol.ClientEntry:
+    """What to put where, for one client. Raises UsageError for a client nobody knows."""
+    entry = clients.entry(client, url=url, token=token)
+    return protocol.ClientEntry(
+        client=entry.client, title=entry.title, where=entry.where, text=entry.text
+    )
+
+
+def _plan(instance: Instance, own_url: str | None) -> tuple[tuple[Planned, ...], tuple[str, ...]]:
+    if own_url is None:
+        port = file.load(instance.config, required=False).proxy.port
+        own_url = f"http://127.0.0.1:{port}/mcp"
+    findings = find(Path.home(), Path.cwd(), os.environ, sys.platform)
+    entries = file.entries(instance.config)
+    plan = plan_import(findings.servers, entries.keys(), entries, own_url=own_url)
+    return plan, findings.problems
+
+
+def _candidate(planned: Planned) -> protocol.Candidate:
+    found = planned.found
+    spec = server_spec(planned.name, found.entry, folder=found.path.parent)
+    names: Iterable[str] = ()
+    cwd = None
+    match spec.launch:
+        case StdioLaunch(command, args):
+            # Whole and quoted: a yes is to exactly this.
+            target = shlex.join((command, *args))
+            names, cwd = spec.launch.env, spec.launch.cwd
+        case HttpLaunch(url):
+            target, names = url, spec.launch.headers
+        case None:
+            target = str(found.entry.get("command") or found.entry.get("url"))
+    return protocol.Candidate(
+        key=found.key,
+        name=planned.name,
+        target=one_line(target, _WHOLE),
+        env=tuple(one_line(name) for name in names),
+        cwd=one_line(cwd or ""),
+        source=found.tool,
+        path=paths.shown(found.path),
+        notes=found.notes,
+        skip=planned.skip or (spec.problem.reason if spec.problem else ""),
+    )

@@ -1,0 +1,63 @@
+"""What every importer speaks in: where a tool keeps its servers, and what was found there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+Translate = Callable[[str], str]
+"""Turns a text of a tool's config into one that means the same in mcpmux's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The machine and the place a search starts from; `platform` as `sys.platform` names it."""
+
+    home: Path
+    cwd: Path
+    environ: Mapping[str, str]
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table of servers in one file of a tool."""
+
+    tool: str
+    path: Path
+    table: tuple[str, ...]
+    """The keys that lead to the table."""
+    translate: Translate
+    project: Path | None = None
+    """The folder its servers run in; None: the user's own, for all projects."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """One server of another tool, in mcpmux's own keys."""
+
+    name: str
+    entry: dict[str, JsonValue]
+    tool: str
+    path: Path
+    notes: tuple[str, ...] = ()
+    """What was not taken over, a sentence each."""
+
+    @property
+    def key(self) -> str:
+        """Names exactly this entry: a yes to it is no yes to what the file says later."""
+        whole = json.dumps([self.tool, str(self.path), self.name, self.entry], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The servers of all tools, and a sentence for each file or entry that cannot be used."""
+
+    servers: tuple[FoundServer, ...] = ()
+    problems: tuple[str, ...] = ()

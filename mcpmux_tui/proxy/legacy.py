@@ -1,0 +1,276 @@
+"""Revisions 2024-11-05 to 2025-11-25: `initialize`, sessions, GET streams.
+
+Spec: 2025-11-25 basic/lifecycle and basic/transports.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from typing import Final
+
+from mcpmux_tui import __version__
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.protocol import (
+    CANCELLED,
+    HANDSHAKE_VERSIONS,
+    HEADER_SESSION_ID,
+    INVALID_PARAMS,
+    LATEST_HANDSHAKE,
+    METHOD_NOT_FOUND,
+    TOOLS_CHANGED,
+)
+from mcpmux_tui.proxy import router
+from mcpmux_tui.proxy.calls import TakenBack, revocable
+from mcpmux_tui.proxy.catalog import Listing
+from mcpmux_tui.proxy.fault import Fault
+from mcpmux_tui.proxy.http import SSE, Exchange, NoticeStream
+from mcpmux_tui.proxy.limits import Limits
+
+CAPABILITIES: Final = {"tools": {"listChanged": True}}
+"""Both eras: nothing is advertised that is not forwarded."""
+SERVER_INFO: Final = {"name": "mcpmux", "version": __version__}
+REQUEST_CANCELLED: Final = -32800
+"""In this era a request's stream ends only with an answer, also when the client took it back."""
+_ALLOW = (b"allow", b"GET, POST, DELETE")
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One client after `initialize`, bound to the endpoint it was opened on."""
+
+    id: str
+    endpoint: str | None
+    caller: Caller
+    last_used: float
+    calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
+    """Raw request id -> what takes the call back."""
+    streams: list[NoticeStream] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the client waits for something just now."""
+        return bool(self.calls or self.streams)
+
+    def close(self) -> None:
+        """Take back its calls and end its streams."""
+        for take_back in list(self.calls.values()):
+            take_back()
+        for stream in self.streams:
+            stream.end()
+
+
+class Legacy:
+    """The 2025 side of the endpoint."""
+
+    def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
+        self._limits = limits
+        self._changed = changed
+        self._sessions: dict[str, Session] = {}
+
+    @property
+    def clients(self) -> int:
+        """How many sessions are open."""
+        self._drop_expired()
+        return len(self._sessions)
+
+    def tell(self, endpoint: str | None) -> None:
+        """The list of an endpoint has changed: one notice per session, on its newest stream."""
+        for session in self._sessions.values():
+            if session.endpoint == endpoint and session.streams:
+                session.streams[-1].tell()
+
+    def keep(self, endpoints: Container[str]) -> None:
+        """End the sessions on servers that are not there any more."""
+        for session in list(self._sessions.values()):
+            if session.endpoint is not None and session.endpoint not in endpoints:
+                self._end(session)
+
+    def close(self) -> None:
+        """End all streams; calls under way may still finish."""
+        for session in self._sessions.values():
+            for stream in session.streams:
+                stream.end()
+
+    def forget(self) -> None:
+        """Forget all sessions."""
+        self._sessions.clear()
+
+    async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
+        """Answer one request."""
+        match exchange.method:
+            case "POST":
+                await self._post(exchange, endpoint, listing)
+            case "GET":
+                await self._get(exchange, endpoint)
+            case "DELETE":
+                if (session := await self._session(exchange, endpoint)) is not None:
+                    self._end(session)
+                    await exchange.reply(200)
+            case _:
+                await exchange.refuse(405, "Use GET, POST or DELETE.", _ALLOW)
+
+    async def _post(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
+        message = await exchange.message(self._limits.body_bytes)
+        if message is None:
+            return
+        if message.method == "initialize" and message.id is not None:
+            # A session id that comes along is one from before a restart: it is left behind.
+            await self._initialize(exchange, endpoint, message)
+            return
+        session = await self._session(exchange, endpoint)
+        if session is None:
+            return
+        if message.method is None or message.id is None:
+            if message.method == CANCELLED:
+                _take_back(session, message.params)
+            await exchange.reply(202)
+            return
+        try:
+            result = await self._answer(session, exchange, listing, message)
+        except Fault as fault:
+            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
+        else:
+            await exchange.reply(200, jsonrpc.result(message.id, result))
+
+    async def _answer(
+        self, session: Session, exchange: Exchange, listing: Listing, message: Message
+    ) -> bytes:
+        match message.method:
+            case "tools/call" if message.id is not None:
+                return await self._call(session, listing, message.id, message.params)
+            case "tools/list":
+                router.refuse_cursor(router.fields(message.params))
+                return b'{"tools":' + listing.tools + b"}"
+            case "ping":
+                return b"{}"
+        raise Fault(METHOD_NOT_FOUND, "Method not found", message.method)
+
+    async def _call(
+        self, session: Session, listing: Listing, request_id: bytes, params: bytes | None
+    ) -> bytes:
+        # The client's going away does not end a call in this era; only a notice or DELETE does.
+        try:
+            with revocable() as take_back:
+                session.calls[request_id] = take_back
+                try:
+                    result = await router.call_tool(
+                        listing, router.fields(params), session.caller, self._limits.patience
+                    )
+                finally:
+                    session.last_used = time.monotonic()
+                    if session.calls.get(request_id) is take_back:
+                        del session.calls[request_id]
+        except TakenBack:
+            raise Fault(REQUEST_CANCELLED, "Request cancelled") from None
+        return router.as_legacy(result)
+
+    async def _get(self, exchange: Exchange, endpoint: str | None) -> None:
+        if not exchange.accepts(SSE):
+            await exchange.refuse(406, "Accept must name text/event-stream.")
+            return
+        session = await self._session(exchange, endpoint)
+        if session is None:
+            return
+        stream = NoticeStream(jsonrpc.notification(TOOLS_CHANGED))
+        session.streams.append(stream)
+        try:
+            await stream.serve(exchange, self._limits.ping)
+        finally:
+            session.streams.remove(stream)
+            session.last_used = time.monotonic()
+
+    async def _initialize(self, exchange: Exchange, endpoint: str | None, message: Message) -> None:
+        try:
+            version, caller = _handshake(message.params)
+        except Fault as fault:
+            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
+            return
+        if not self._make_room():
+            await exchange.refuse(503, "Too many clients are connected; all of them are busy.")
+            return
+        # 128 random bits; the guard has already asked for the token.
+        session = Session(secrets.token_hex(16), endpoint, caller, time.monotonic())
+        self._sessions[session.id] = session
+        self._changed()
+        result = {
+            "protocolVersion": version,
+            "capabilities": CAPABILITIES,
+            "serverInfo": SERVER_INFO,
+        }
+        await exchange.reply(
+            200,
+            jsonrpc.result(message.id or b"null", jsonrpc.dumps(result)),
+            (HEADER_SESSION_ID.encode("ascii"), session.id.encode("ascii")),
+        )
+
+    async def _session(self, exchange: Exchange, endpoint: str | None) -> Session | None:
+        """The session a request belongs to; None when it has been refused."""
+        given = exchange.header(HEADER_SESSION_ID)
+        if given is None:
+            await exchange.refuse(400, "The Mcp-Session-Id header is missing: initialize first.")
+            return None
+        self._drop_expired()
+        session = self._sessions.get(given)
+        if session is None or session.endpoint != endpoint:
+            await exchange.refuse(404, "This session is not open; initialize again.")
+            return None
+        session.last_used = time.monotonic()
+        return session
+
+    def _make_room(self) -> bool:
+        self._drop_expired()
+        if len(self._sessions) < self._limits.sessions:
+            return True
+        idle = [session for session in self._sessions.values() if not session.busy]
+        if idle:
+            self._end(min(idle, key=lambda session: session.last_used))
+        return bool(idle)
+
+    def _drop_expired(self) -> None:
+        since = time.monotonic() - self._limits.session_idle
+        for session in list(self._sessions.values()):
+            if session.last_used < since and not session.busy:
+                self._end(session)
+
+    def _end(self, session: Session) -> None:
+        del self._sessions[session.id]
+        session.close()
+        self._changed()
+
+
+def _handshake(params: bytes | None) -> tuple[str, Caller]:
+    """The version to speak and who calls. Raises Fault."""
+    members = router.fields(params)
+    wanted = members["protocolVersion"].text if "protocolVersion" in members else None
+    info = members.get("clientInfo")
+    capabilities = members.get("capabilities")
+    if (
+        wanted is None
+        or info is None
+        or not isinstance(info.value, dict)
+        or capabilities is None
+        or not isinstance(capabilities.value, dict)
+    ):
+        raise Fault(
+            INVALID_PARAMS,
+            "initialize needs protocolVersion (a string), capabilities and clientInfo (objects).",
+        )
+    version = wanted if wanted in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE
+    # Questions of a server are not relayed to these clients: none of their capabilities go on.
+    return version, Caller(info=info.raw.encode("utf-8"))
+
+
+def _take_back(session: Session, params: bytes | None) -> None:
+    try:
+        members = jsonrpc.parse_object("{}" if params is None else params.decode("utf-8"))
+    except Malformed:
+        return  # a notification is never answered, not even a bad one
+    if (request_id := members.get("requestId")) is not None:
+        take_back = session.calls.get(request_id.raw.encode("utf-8"))
+        if take_back is not None:
+            take_back()

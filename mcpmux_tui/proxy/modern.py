@@ -1,0 +1,277 @@
+"""Revision 2026-07-28: each POST stands alone, with an envelope in `params._meta`.
+
+Spec: 2026-07-28 basic/index (per-request fields, errors) and basic/transports (headers, streams).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.jsonrpc import Member, Message
+from mcpmux_tui.model.protocol import (
+    HANDSHAKE_VERSIONS,
+    HEADER_METHOD,
+    HEADER_MISMATCH,
+    HEADER_NAME,
+    HEADER_PROTOCOL_VERSION,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    META_CLIENT_CAPABILITIES,
+    META_CLIENT_INFO,
+    META_PROTOCOL_VERSION,
+    META_SERVER_INFO,
+    META_SUBSCRIPTION_ID,
+    METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY,
+    MODERN_VERSIONS,
+    PARSE_ERROR,
+    TOOLS_CHANGED,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
+from mcpmux_tui.model.server import ON_THE_WAY
+from mcpmux_tui.proxy import router
+from mcpmux_tui.proxy.calls import TakenBack, revocable
+from mcpmux_tui.proxy.catalog import Listing
+from mcpmux_tui.proxy.fault import Fault
+from mcpmux_tui.proxy.http import SSE, Exchange, NoticeStream
+from mcpmux_tui.proxy.legacy import CAPABILITIES, SERVER_INFO
+from mcpmux_tui.proxy.limits import Limits
+
+STATUS: Final[Mapping[int, int]] = {
+    PARSE_ERROR: 400,
+    INVALID_REQUEST: 400,
+    INVALID_PARAMS: 400,
+    HEADER_MISMATCH: 400,
+    MISSING_CLIENT_CAPABILITY: 400,
+    UNSUPPORTED_PROTOCOL_VERSION: 400,
+    METHOD_NOT_FOUND: 404,
+}
+"""Error code -> HTTP status, whoever made the error; any other code goes with 200."""
+FRESH_MS: Final = 5_000
+"""How long a client may keep an answer that nothing is about to change."""
+
+_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_ROUTING = frozenset({HEADER_PROTOCOL_VERSION, HEADER_METHOD, HEADER_NAME})
+_SENTINEL = re.compile(r"=\?base64\?(?P<payload>.*)\?=")
+_REMEMBERED = 256
+_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+_SERVER_META = jsonrpc.dumps({META_SERVER_INFO: SERVER_INFO})
+_DISCOVERED = b'"supportedVersions":%b,"capabilities":%b' % (
+    jsonrpc.dumps(MODERN_VERSIONS + HANDSHAKE_VERSIONS),
+    jsonrpc.dumps(CAPABILITIES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A request that passed every check of its header against its body."""
+
+    params: dict[str, Member]
+    caller: Caller
+
+
+class Modern:
+    """The 2026 side of the endpoint."""
+
+    def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
+        self._limits = limits
+        self._changed = changed
+        self._streams: dict[NoticeStream, str | None] = {}
+        self._listening: dict[NoticeStream, bytes] = {}
+        self._seen: dict[bytes, float] = {}
+
+    @property
+    def clients(self) -> int:
+        """How many clients, told apart by what they call themselves, listen or asked lately."""
+        since = time.monotonic() - self._limits.client_memory
+        recent = {client for client, at in self._seen.items() if at >= since}
+        return len(recent.union(self._listening.values()))
+
+    def tell(self, endpoint: str | None) -> None:
+        """The list of an endpoint has changed."""
+        for stream, of in self._streams.items():
+            if of == endpoint:
+                stream.tell()
+
+    def close(self) -> None:
+        """End all streams in order."""
+        for stream in self._listening:
+            stream.end()
+
+    def forget(self) -> None:
+        """Forget who was there."""
+        self._seen.clear()
+
+    async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
+        """Answer one request."""
+        if exchange.method != "POST":
+            await exchange.refuse(405, "Use POST.", (b"allow", b"POST"))
+            return
+        message = await exchange.message(self._limits.body_bytes)
+        if message is None:
+            return
+        try:
+            if message.method is None:
+                raise Fault(INVALID_REQUEST, "A client sends requests and notifications only.")
+            if message.id is None:
+                # Nothing to act on: a client takes a request back by closing its connection.
+                _check_version(exchange.header(HEADER_PROTOCOL_VERSION))
+                await exchange.reply(202)
+                return
+            envelope = _classify(exchange, message)
+            self._remember(envelope.caller)
+            if message.method == "subscriptions/listen":
+                await self._listen(exchange, endpoint, message.id, envelope)
+                return
+            result = await self._answer(exchange, listing, message.method, envelope)
+        except Fault as fault:
+            body = jsonrpc.error(message.id, fault.raw)
+            await exchange.reply(STATUS.get(fault.code, 200), body)
+        except TakenBack:
+            return
+        else:
+            await exchange.reply(200, jsonrpc.result(message.id, result))
+
+    async def _answer(
+        self, exchange: Exchange, listing: Listing, method: str, envelope: Envelope
+    ) -> bytes:
+        match method:
+            case "tools/call":
+                with revocable() as take_back, exchange.when_gone(take_back):
+                    result = await router.call_tool(
+                        listing, envelope.params, envelope.caller, self._limits.patience
+                    )
+                return router.as_modern(result)
+            case "tools/list":
+                router.refuse_cursor(envelope.params)
+                fresh = 0 if _unsettled(listing) else FRESH_MS
+                return _complete(fresh, b'"tools":' + listing.tools)
+            case "server/discover":
+                return _complete(FRESH_MS, _DISCOVERED)
+        raise Fault(METHOD_NOT_FOUND, "Method not found", method)
+
+    async def _listen(
+        self, exchange: Exchange, endpoint: str | None, request_id: bytes, envelope: Envelope
+    ) -> None:
+        if not exchange.accepts(SSE):
+            await exchange.refuse(406, "Accept must name text/event-stream.")
+            return
+        wanted = envelope.params.get("notifications")
+        if wanted is None or not isinstance(wanted.value, dict):
+            raise Fault(INVALID_PARAMS, 'params: "notifications" must be an object.')
+        tools = wanted.value.get("toolsListChanged") is True
+        meta = b'{"%b":%b}' % (META_SUBSCRIPTION_ID.encode("ascii"), request_id)
+        honoured = b'{"toolsListChanged":true}' if tools else b"{}"
+        stream = NoticeStream(
+            jsonrpc.notification(TOOLS_CHANGED, b'{"_meta":%b}' % meta),
+            opening=jsonrpc.notification(
+                _ACKNOWLEDGED, b'{"notifications":%b,"_meta":%b}' % (honoured, meta)
+            ),
+            closing=jsonrpc.result(request_id, b'{"resultType":"complete","_meta":%b}' % meta),
+        )
+        self._listening[stream] = _name(envelope.caller)
+        if tools:
+            self._streams[stream] = endpoint
+        try:
+            await stream.serve(exchange, self._limits.ping)
+        finally:
+            del self._listening[stream]
+            self._streams.pop(stream, None)
+            self._changed()
+
+    def _remember(self, caller: Caller) -> None:
+        name = _name(caller)
+        known = self._seen.pop(name, None)
+        self._seen[name] = now = time.monotonic()
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        if known is None or known < now - self._limits.client_memory:
+            self._changed()
+
+
+def _name(caller: Caller) -> bytes:
+    return (caller.info or b"")[:256]
+
+
+def _complete(fresh: int, members: bytes) -> bytes:
+    return b'{"resultType":"complete","ttlMs":%d,"cacheScope":"private",%b,"_meta":%b}' % (
+        fresh,
+        members,
+        _SERVER_META,
+    )
+
+
+def _unsettled(listing: Listing) -> bool:
+    return any(
+        upstream.spec.enabled and upstream.snapshot.state in ON_THE_WAY
+        for upstream in listing.upstreams
+    )
+
+
+def _check_version(version: object) -> None:
+    if version not in MODERN_VERSIONS:
+        raise Fault(
+            UNSUPPORTED_PROTOCOL_VERSION,
+            "Unsupported protocol version",
+            {"supported": list(MODERN_VERSIONS), "requested": version},
+        )
+
+
+def _classify(exchange: Exchange, message: Message) -> Envelope:
+    """Check the header against the envelope, in the order of the SDK's server. Raises Fault."""
+    if repeated := _ROUTING & exchange.repeated:
+        raise Fault(HEADER_MISMATCH, f"{min(repeated)} header appears more than once")
+    params = router.fields(message.params)
+    meta_member = params.get("_meta")
+    if meta_member is None or not isinstance(meta_member.value, dict):
+        raise Fault(INVALID_PARAMS, 'params: "_meta" must be an object with the envelope.')
+    meta = router.members_of(meta_member.raw, '"_meta"')
+    required = (META_PROTOCOL_VERSION, META_CLIENT_CAPABILITIES)
+    if missing := [key for key in required if key not in meta]:
+        raise Fault(INVALID_PARAMS, f"The envelope lacks {' and '.join(missing)}.")
+    version = meta[META_PROTOCOL_VERSION].text
+    _match(HEADER_PROTOCOL_VERSION, exchange.header(HEADER_PROTOCOL_VERSION), version)
+    _match(HEADER_METHOD, exchange.header(HEADER_METHOD), message.method)
+    named = params.get(_NAMED.get(message.method or "", ""))
+    if named is not None and named.value is not None:
+        _match(HEADER_NAME, _decoded(exchange.header(HEADER_NAME)), named.text)
+    _check_version(version)
+    return Envelope(params, _caller(meta))
+
+
+def _match(header: str, value: str | None, expected: str | None) -> None:
+    if value is None or value != expected:
+        raise Fault(HEADER_MISMATCH, f"{header} header does not match the request body")
+
+
+def _caller(meta: Mapping[str, Member]) -> Caller:
+    capabilities = meta[META_CLIENT_CAPABILITIES]
+    info = meta.get(META_CLIENT_INFO)
+    if not isinstance(capabilities.value, dict):
+        raise Fault(INVALID_PARAMS, f"{META_CLIENT_CAPABILITIES} must be an object.")
+    if info is None or info.value is None:
+        return Caller(None, capabilities.raw.encode("utf-8"))
+    if not isinstance(info.value, dict):
+        raise Fault(INVALID_PARAMS, f"{META_CLIENT_INFO} must be an object.")
+    return Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
+
+
+def _decoded(value: str | None) -> str | None:
+    """A header value that may be wrapped as `=?base64?...?=`; None where that is malformed."""
+    if value is None or (found := _SENTINEL.fullmatch(value)) is None:
+        return value
+    try:
+        plain = base64.b64decode(found["payload"], validate=True)
+        # Two spellings of one name would let a header and a body disagree.
+        canonical = base64.b64encode(plain).decode("ascii") == found["payload"]
+        return plain.decode("utf-8") if canonical else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None

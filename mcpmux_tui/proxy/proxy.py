@@ -1,0 +1,155 @@
+"""The proxy: one port, one door, both eras, every server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mcpmux_tui.model.ports import Upstream
+from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION
+from mcpmux_tui.proxy.catalog import Listing
+from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, too_large
+from mcpmux_tui.proxy.http import TEXT, BodyTooLarge, ClientGone, Exchange
+from mcpmux_tui.proxy.legacy import Legacy
+from mcpmux_tui.proxy.limits import DEFAULTS, Limits
+from mcpmux_tui.proxy.listener import IPV4, Listener, bind
+from mcpmux_tui.proxy.modern import Modern
+from mcpmux_tui.proxy.notices import LiveCatalog
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+MCP_PATH = "/mcp"
+
+
+class Proxy:
+    """The MCP server that clients see, on 127.0.0.1 and ::1.
+
+    `token` None lets everybody in who passes the other checks. `changed` is called when
+    `clients` or `knocks` may have changed.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str | None,
+        allowed_origins: Sequence[str] = (),
+        changed: Callable[[], None],
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        self._token = token
+        self._allowed_origins = tuple(allowed_origins)
+        self._limits = limits
+        self._knocks = Knocks(changed)
+        self._legacy = Legacy(limits, changed)
+        self._modern = Modern(limits, changed)
+        self._catalog = LiveCatalog(self._tell, limits.notice)
+        self._listener: Listener | None = None
+        self._guard: Guard | None = None
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port it listens on, None while it does not."""
+        return self._port
+
+    @property
+    def url(self) -> str | None:
+        """The address clients need, None while it does not listen."""
+        return None if self._port is None else f"http://{IPV4}:{self._port}{MCP_PATH}"
+
+    @property
+    def clients(self) -> int:
+        """Clients that are there: 2025 sessions, and 2026 clients (which have none) that listen
+        or asked something in the last minute."""
+        return self._legacy.clients + self._modern.clients
+
+    @property
+    def knocks(self) -> tuple[str, ...]:
+        """What was refused lately, one clean sentence each, newest last."""
+        return self._knocks.recent
+
+    async def start(self, port: int) -> None:
+        """Listen on `port` (0: any free one). Raises PortInUse."""
+        own_port, sockets = await bind(port)
+        self._guard = Guard(own_port, self._token, self._allowed_origins, self._limits)
+        self._listener = Listener(self._serve, sockets, self._limits)
+        await self._listener.start()
+        self._port = own_port
+
+    async def stop(self) -> None:
+        """Close the port and end every stream; calls under way have a moment to finish."""
+        self._catalog.close()
+        self._port = None
+        if (listener := self._listener) is not None:
+            self._listener = None
+            self._legacy.close()
+            self._modern.close()
+            await listener.stop()
+        self._legacy.forget()
+        self._modern.forget()
+
+    def set_upstreams(self, upstreams: Mapping[str, Upstream]) -> None:
+        """These are the servers now, in the order of the config."""
+        self._catalog.replace(upstreams)
+        self._legacy.keep(upstreams)
+
+    def lists_changed(self) -> None:
+        """Some server's lists, spec or state changed; clients hear of it if their list did."""
+        self._catalog.changed()
+
+    def public_names(self, server: str) -> Mapping[str, str]:
+        """The names clients see on `/mcp`, by a server's own tool names."""
+        return self._catalog.current.public.get(server, {})
+
+    def _tell(self, endpoint: str | None) -> None:
+        self._legacy.tell(endpoint)
+        self._modern.tell(endpoint)
+
+    async def _serve(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """The ASGI application."""
+        if scope["type"] != "http" or self._guard is None:
+            return
+        exchange = Exchange(scope, receive, send)
+        refusal = self._guard.refusal(exchange)
+        if refusal is not None:
+            if refusal.knock:
+                self._knocks.add(refusal.knock)
+            await exchange.refuse(refusal.status, refusal.message, *refusal.headers)
+            return
+        try:
+            await self._route(exchange)
+        except ClientGone:
+            return
+        except BodyTooLarge:
+            refusal = too_large(self._limits)
+            await exchange.refuse(refusal.status, refusal.message)
+        except asyncio.CancelledError:
+            if self._listener is not None or exchange.started:
+                raise
+            await exchange.refuse(503, "mcpmux is stopping.")
+
+    async def _route(self, exchange: Exchange) -> None:
+        if is_health_check(exchange):
+            await exchange.reply(200, b"ok", kind=TEXT)
+            return
+        endpoint, listing = self._endpoint(exchange.path.removesuffix("/"))
+        if listing is None:
+            await exchange.refuse(404, "Nothing is here: /mcp has every server, /mcp/<name> one.")
+            return
+        version = exchange.header(HEADER_PROTOCOL_VERSION)
+        # As in the SDK: what is no revision with a handshake is judged by the newer rules.
+        legacy = version is None or version in HANDSHAKE_VERSIONS
+        era = self._legacy if legacy else self._modern
+        await era.handle(exchange, endpoint, listing)
+
+    def _endpoint(self, path: str) -> tuple[str | None, Listing | None]:
+        """Which server a path means (None: all) and its tools, None where there is no such."""
+        catalog = self._catalog.current
+        if path == MCP_PATH:
+            return None, catalog.merged
+        name = path.removeprefix(f"{MCP_PATH}/")
+        return name, None if name == path else catalog.servers.get(name)

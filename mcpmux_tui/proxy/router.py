@@ -1,0 +1,106 @@
+"""`tools/call`: from a public name to the server behind it, and the bytes of `result` back."""
+
+from __future__ import annotations
+
+import json
+
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.errors import McpmuxError, RequestTimeout, RpcError, UpstreamError
+from mcpmux_tui.model.jsonrpc import Malformed, Member
+from mcpmux_tui.model.protocol import (
+    ENVELOPE_KEYS,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    REQUEST_TIMEOUT,
+    SERVER_UNAVAILABLE,
+)
+from mcpmux_tui.proxy.catalog import Listing
+from mcpmux_tui.proxy.fault import Fault
+from mcpmux_tui.text import NAME_LIMIT, one_line
+
+# A progress token of one client means nothing to another: it ends here until progress is relayed.
+_HOP_BY_HOP = ENVELOPE_KEYS | {"progressToken"}
+
+
+def fields(params: bytes | None) -> dict[str, Member]:
+    """The members of a request's params. Raises Fault."""
+    return members_of("{}" if params is None else params.decode("utf-8"), "params")
+
+
+def members_of(text: str, what: str) -> dict[str, Member]:
+    """The members of a JSON object in a request. Raises Fault, naming it as `what`."""
+    try:
+        return jsonrpc.parse_object(text)
+    except Malformed as error:
+        raise Fault(INVALID_PARAMS, f"{what}: {error}.") from None
+
+
+def refuse_cursor(params: dict[str, Member]) -> None:
+    """Lists have one page, so no cursor is ours. Raises Fault."""
+    if "cursor" in params and params["cursor"].value is not None:
+        raise Fault(INVALID_PARAMS, "Invalid cursor")
+
+
+async def call_tool(
+    listing: Listing, params: dict[str, Member], caller: Caller, patience: float
+) -> bytes:
+    """Call the tool that `params` name and return the bytes of its result as received.
+
+    Raises Fault for everything that is answered with an error.
+    """
+    name = params["name"].text if "name" in params else None
+    if name is None:
+        raise Fault(INVALID_PARAMS, 'params: "name" must be a string.')
+    target = listing.targets.get(name)
+    if target is None:
+        raise Fault(INVALID_PARAMS, f"Unknown tool: {one_line(name, NAME_LIMIT)}")
+    changes: dict[str, str | None] = {"name": json.dumps(target.tool)}
+    if "_meta" in params:
+        changes["_meta"] = _own_meta(params["_meta"])
+    own_params = jsonrpc.joined(params, changes).encode("utf-8")
+    ok = False
+    try:
+        channel = await target.upstream.ready(patience)
+        result = await channel.request("tools/call", own_params, caller=caller, name=target.tool)
+        ok = True
+    except RpcError as error:
+        raise Fault(error.code, error.message, raw=error.raw) from None
+    except UpstreamError as error:
+        raise Fault(_code(error), str(error)) from None
+    finally:
+        target.upstream.record_call(target.tool, ok=ok)
+    return result
+
+
+def _code(error: McpmuxError) -> int:
+    return REQUEST_TIMEOUT if isinstance(error, RequestTimeout) else SERVER_UNAVAILABLE
+
+
+def _own_meta(meta: Member) -> str | None:
+    """`_meta` without what concerns only the client and this proxy; None where nothing is left."""
+    members = members_of(meta.raw, '"_meta"')
+    kept = jsonrpc.joined(members, dict.fromkeys(_HOP_BY_HOP))
+    return None if kept == "{}" else kept
+
+
+def as_modern(result: bytes) -> bytes:
+    """A result for a 2026 client: `resultType` is added where an older server left it out."""
+    if b'"resultType"' in result and "resultType" in jsonrpc.parse_object(result.decode("utf-8")):
+        return result
+    rest = result.lstrip()[1:].lstrip()
+    comma = b"" if rest.startswith(b"}") else b","
+    return b'{"resultType":"complete"' + comma + rest
+
+
+def as_legacy(result: bytes) -> bytes:
+    """A result for a 2025 client, as received. Raises Fault for one that asks the client."""
+    if b'"input_required"' in result:
+        kind = jsonrpc.parse_object(result.decode("utf-8")).get("resultType")
+        if kind is not None and kind.text == "input_required":
+            raise Fault(
+                INVALID_REQUEST,
+                "The server asks for input that this client cannot give: it speaks an older"
+                " version of the protocol.",
+            )
+    return result

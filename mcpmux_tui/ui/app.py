@@ -1,0 +1,148 @@
+"""The terminal UI: joins an engine, the screen and the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from textual import on
+
+from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
+from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
+from mcpmux_tui.ui.crash import CrashGuard, describe
+from mcpmux_tui.ui.dialogs.quit import QuitDialog
+from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.screens.servers import ServersScreen
+from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
+from mcpmux_tui.ui.tasks import Failed, Tasks
+from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
+from mcpmux_tui.ui.toasts import toast, toast_error
+
+
+async def run(engine: Engine, *, owner: bool, state: Path) -> int:
+    """Show `engine` until the person leaves, and return the exit code.
+
+    `owner`: this door started the engine, which stops with it. Crash reports go to the folder
+    `state`. The caller's terminal is restored on SIGTERM, SIGHUP and SIGINT too.
+    """
+    app = McpmuxApp(engine, owner=owner, state=state)
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, app.exit)
+    try:
+        await app.run_async()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+    return app.return_code or 0
+
+
+class McpmuxApp(CrashGuard):
+    """One engine on a terminal."""
+
+    TITLE = "mcpmux"
+    CSS_PATH = ["styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
+    ENABLE_COMMAND_PALETTE = False
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        owner: bool,
+        state: Path,
+        clock: Callable[[], float] = time.time,
+        glyphs: Glyphs | None = None,
+    ) -> None:
+        super().__init__(state)
+        self._engine = engine
+        self._owner = owner
+        self._snapshot: EngineSnapshot | None = None
+        self._ended = False
+        self._work = Tasks(self)
+        self._watching: asyncio.Task[None] | None = None
+        glyphs = glyphs or glyphs_for_terminal()
+        self.set_class(glyphs.ascii, "-ascii")
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DARK.name
+        self._servers = ServersScreen(
+            engine,
+            copy=self._copy,
+            glyphs=glyphs,
+            clock=clock,
+            animated=self.animation_level != "none",
+        )
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The variables of our themes, for others."""
+        return FALLBACK
+
+    def get_default_screen(self) -> ServersScreen:
+        """The servers screen is home."""
+        return self._servers
+
+    def on_ready(self) -> None:
+        """Begin to watch the engine."""
+        self._watching = self._work.start(self._watch())
+
+    async def on_unmount(self) -> None:
+        """Stop watching."""
+        await self._work.stop()
+
+    async def _watch(self) -> None:
+        try:
+            async for snapshot in self._engine.watch():
+                first, self._snapshot = self._snapshot is None, snapshot
+                self._servers.show(snapshot)
+                if first:
+                    self.call_after_refresh(_freeze)
+        except McpmuxError as error:
+            toast_error(self, error)
+        self._ended = True
+        self._servers.show(self._snapshot or _NOTHING, ended=True)
+
+    @on(Failed)
+    def _say_failed(self, event: Failed) -> None:
+        if isinstance(event.error, McpmuxError):
+            toast_error(self, event.error)
+        elif self._watching is not None and self._watching.done() and not self._ended:
+            # Rows that no longer follow their servers are worse than no screen.
+            raise event.error
+        else:
+            toast(self, describe(event.error, self.state), "error")
+
+    async def _copy(self, text: str) -> str:
+        native = await copy_natively(text)
+        if not native or in_tmux():
+            self.copy_to_clipboard(text)
+        return "copied" if native else "copied (if your terminal allows)"
+
+    async def action_quit(self) -> None:
+        """Quit; ask first where clients would lose their servers."""
+        clients = self._snapshot.proxy.clients if self._snapshot is not None else 0
+        asked = isinstance(self.screen, QuitDialog)
+        if self._ended:
+            self.exit(return_code=1)
+        elif self._owner and clients and not asked:
+            self.push_screen(QuitDialog(clients), self._answered)
+        else:
+            self.exit()
+
+    def _answered(self, quit_now: bool | None) -> None:
+        if quit_now:
+            self.exit()
+
+
+def _freeze() -> None:
+    # What the first screen is made of stays: later collections need not look at it.
+    gc.collect()
+    gc.freeze()
+
+
+_NOTHING = EngineSnapshot(proxy=ProxySnapshot(pid=0))

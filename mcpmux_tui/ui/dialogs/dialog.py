@@ -1,0 +1,32 @@
+"""What all dialogs share: a titled box over the screen that esc leaves."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from mcpmux_tui.ui.tasks import Tasks
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T]):
+    """A box over the screen; esc and q leave it, and what it asked the engine ends with it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", "Back", id="dialog.back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks = Tasks(self)
+
+    async def on_unmount(self) -> None:
+        """Forget what is still asked."""
+        await self.tasks.stop()
+
+    def action_back(self) -> None:
+        """Leave without a result."""
+        self.dismiss(None)

@@ -1,0 +1,71 @@
+"""The keys, by group; those that would do nothing now are grey and say why."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from mcpmux_tui.ui.content import fit, line
+from mcpmux_tui.ui.dialogs.dialog import Dialog
+from mcpmux_tui.ui.keys import MOVES, SCREEN, Context, Key, label, refusal
+
+_GROUPS = ("Find", "mcpmux", "Server", "Your tools")
+_GROUP, _KEY, _LABEL = 12, 5, 12
+
+
+class HelpDialog(Dialog[None]):
+    """What every key does here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "back", "Back", show=False),
+    ]
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self._keys_for = context
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Keys"
+            box.border_subtitle = "esc Back"
+            with VerticalScroll():
+                yield Static(self._text(), markup=False)
+
+    def _text(self) -> Content:
+        note = Content.styled(
+            "Arrows, home, end and page keys move too; tab goes to the other pane.", "$muted"
+        )
+        return Content("\n").join([*_moves(), *self._keys(), Content(), note])
+
+    def _keys(self) -> list[Content]:
+        rows: list[Content] = []
+        for group in _GROUPS:
+            for place, key in enumerate(key for key in SCREEN if key.group == group):
+                rows.append(self._row(group if place == 0 else "", key))
+        return rows
+
+    def _row(self, group: str, key: Key) -> Content:
+        why = refusal(key, self._keys_for)
+        return Content.assemble(
+            (fit(group, _GROUP), "bold"),
+            (fit(key.shown, _KEY), "$muted" if why else "bold $primary"),
+            (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
+            line(why or key.help, "$muted"),
+        )
+
+
+def _moves() -> list[Content]:
+    pairs = zip(MOVES[::2], MOVES[1::2], strict=True)
+    return [
+        Content.assemble(
+            (fit("Move" if place == 0 else "", _GROUP), "bold"),
+            (fit(f"{one.shown} {other.shown}", _KEY + _LABEL), "bold $primary"),
+            (f"{one.help}, {other.help}", "$muted"),
+        )
+        for place, (one, other) in enumerate(pairs)
+    ]

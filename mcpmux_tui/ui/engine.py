@@ -1,0 +1,38 @@
+"""What the UI asks of an engine. `control.client.Client` is the one in use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from mcpmux_tui.control.protocol import (
+    ClientChoices,
+    ClientEntry,
+    Found,
+    Imported,
+    LogPage,
+    ToolPage,
+)
+from mcpmux_tui.model.server import Action, EngineSnapshot
+
+
+class Engine(Protocol):
+    """The UI's only source of facts. Every request may raise McpmuxError."""
+
+    def watch(self) -> AsyncIterator[EngineSnapshot]:
+        """Yield what to show now, and again after each change; ends with the engine."""
+        ...
+
+    async def act(self, server: str, action: Action) -> None: ...
+
+    async def tools(self, server: str) -> ToolPage: ...
+
+    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage: ...
+
+    async def client_choices(self) -> ClientChoices: ...
+
+    async def client_entry(self, client: str) -> ClientEntry: ...
+
+    async def find_imports(self) -> Found: ...
+
+    async def import_servers(self, keys: tuple[str, ...]) -> Imported: ...

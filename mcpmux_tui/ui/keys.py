@@ -1,0 +1,117 @@
+"""The keys: what each does, what its label says for a server, and why it would do nothing now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+from mcpmux_tui.model.server import Action, Health, ServerSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the servers screen; `id` is what a user's keymap names it by."""
+
+    id: str
+    keys: str
+    """As Textual names them, with commas."""
+    shown: str
+    action: str
+    label: str
+    group: str
+    help: str
+    short: str = ""
+    """A shorter label for a narrow footer."""
+    footer: int | None = None
+    """Place in the footer; None: only in the help."""
+
+    @property
+    def binding(self) -> Binding:
+        """The key as Textual binds it."""
+        return Binding(self.keys, self.action, self.label, id=self.id, tooltip=self.help)
+
+
+CONNECT = Key(
+    "server.connect", "c", "c", "suggested", "Connect", "Server",
+    "what the state calls for", footer=0,
+)  # fmt: skip
+RESTART = Key(
+    "server.restart", "r", "r", "restart", "Restart", "Server", "stop and connect again", footer=1
+)
+TOGGLE = Key(
+    "server.toggle", "x", "x", "toggle_enabled", "Disable", "Server", "in the config", footer=2
+)
+COPY = Key(
+    "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
+    "what a client needs to connect", short="Copy", footer=3,
+)  # fmt: skip
+IMPORT = Key(
+    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools", footer=4
+)
+FILTER = Key(
+    "list.filter", "slash", "/", "filter", "Filter", "Find",
+    "show matching servers; !text the others", footer=5,
+)  # fmt: skip
+BACK = Key("nav.back", "escape", "esc", "back", "Back", "Find", "clear filter and messages")
+HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=6)
+QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=7)
+
+MOVES = (
+    Key("nav.down", "j,down", "j", "down", "Down", "Move", "next"),
+    Key("nav.up", "k,up", "k", "up", "Up", "Move", "previous"),
+    Key("nav.first", "g,home", "g", "first", "First", "Move", "first"),
+    Key("nav.last", "G,end", "G", "last", "Last", "Move", "last"),
+    Key("nav.page_down", "ctrl+d,pagedown", "ctrl+d", "page_down", "On", "Move", "half a page on"),
+    Key("nav.page_up", "ctrl+u,pageup", "ctrl+u", "page_up", "Back", "Move", "half a page back"),
+)
+"""Bound by what moves: the list and the pane, each with actions of these names."""
+
+SCREEN = (CONNECT, RESTART, TOGGLE, COPY, IMPORT, FILTER, HELP, QUIT, BACK)
+FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides about keys: the server under the cursor, and whether there is an engine."""
+
+    server: ServerSnapshot | None
+    engine: bool = True
+    any_server: bool = True
+
+
+def label(key: Key, context: Context) -> str:
+    """What the footer says for a key."""
+    server = context.server
+    if server is None:
+        return key.label
+    if key is CONNECT:
+        return server.action.label if server.action else key.label
+    if key is TOGGLE:
+        return toggle(server).label
+    return key.label
+
+
+def toggle(server: ServerSnapshot) -> Action:
+    """What `x` does to a server."""
+    return Action.ENABLE if server.state is Health.DISABLED else Action.DISABLE
+
+
+def refusal(key: Key, context: Context) -> str:
+    """Why a key would do nothing now, one sentence; empty when it does something."""
+    if key in (CONNECT, RESTART, TOGGLE, COPY, IMPORT) and not context.engine:
+        return "The engine has ended."
+    if key is FILTER and not context.any_server:
+        return "There are no servers to filter."
+    if key not in (CONNECT, RESTART, TOGGLE):
+        return ""
+    server = context.server
+    if server is None:
+        return "No server is selected."
+    if server.state is Health.STOPPING and key in (CONNECT, RESTART):
+        return f"{server.name} is stopping; wait a moment."
+    if key is RESTART and server.state is Health.DISABLED:
+        return f"{server.name} is disabled; c enables it."
+    if key is CONNECT and server.action is None:
+        return f"There is nothing to do for {server.name} now."
+    return ""

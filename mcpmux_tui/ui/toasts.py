@@ -1,0 +1,24 @@
+"""Short messages about the result of a key."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.dom import DOMNode
+
+from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.text import clean
+
+_SECONDS = {"information": 4.0, "warning": 6.0, "error": 60.0}
+
+
+def toast(
+    node: DOMNode, text: str, severity: Literal["information", "warning", "error"] = "information"
+) -> None:
+    """Show `text` as it stands; errors stay a minute or until esc."""
+    node.app.notify(clean(text), severity=severity, timeout=_SECONDS[severity], markup=False)
+
+
+def toast_error(node: DOMNode, error: McpmuxError) -> None:
+    """Show what went wrong and what to do about it."""
+    toast(node, "\n".join(filter(None, (error.message, error.hint))), "error")

@@ -1,0 +1,257 @@
+"""The live rows, in order of urgency, with a cursor that stays on its server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
+
+from mcpmux_tui.model.server import Action, Health, ServerSnapshot
+from mcpmux_tui.text import one_line
+from mcpmux_tui.ui.content import line
+from mcpmux_tui.ui.keys import MOVES
+from mcpmux_tui.ui.status import RANK, Glyphs
+from mcpmux_tui.ui.widgets.server_row import Cells, ColumnNames, Columns, ServerRow
+
+_TICK = 1.0
+_SPIN = 0.25
+
+
+def urgency(server: ServerSnapshot) -> tuple[int, str]:
+    """The place of a server in the list: what needs a person first, then by name."""
+    return RANK[server.state], server.name
+
+
+def matches(server: ServerSnapshot, query: str) -> bool:
+    """Whether a server is shown under a filter: its name, state or target holds the text.
+
+    `!` in front turns the filter round.
+    """
+    query = query.strip().casefold()
+    inverse = query.startswith("!")
+    wanted = query.removeprefix("!").strip()
+    if not wanted:
+        return True
+    text = f"{server.name}\n{server.state.word}\n{server.target}".casefold()
+    return (wanted in text) is not inverse
+
+
+class Rows(VerticalScroll, can_focus=True):
+    """The scrolling part of the list; takes the keys that move the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
+
+    @dataclass
+    class Move(Message):
+        """The cursor is to move by so many rows."""
+
+        rows: int
+
+    def action_down(self) -> None:
+        """Move to the next row."""
+        self._move(1)
+
+    def action_up(self) -> None:
+        """Move to the row before."""
+        self._move(-1)
+
+    def action_first(self) -> None:
+        """Move to the first row."""
+        self._move(-len(self.children))
+
+    def action_last(self) -> None:
+        """Move to the last row."""
+        self._move(len(self.children))
+
+    def action_page_down(self) -> None:
+        """Move half a page on."""
+        self._move(max(1, self.size.height // 2))
+
+    def action_page_up(self) -> None:
+        """Move half a page back."""
+        self._move(-max(1, self.size.height // 2))
+
+    def _move(self, rows: int) -> None:
+        self.post_message(self.Move(rows))
+
+
+class ServerList(Vertical):
+    """The list of servers."""
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on this server now; None where no row is shown."""
+
+        server: ServerSnapshot | None
+
+    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], float], animated: bool) -> None:
+        super().__init__()
+        self._glyphs = glyphs
+        self._clock = clock
+        self._animated = animated
+        self._frame = 0
+        self._rows: dict[str, ServerRow] = {}
+        self._shown: list[ServerSnapshot] = []
+        self._servers: Sequence[ServerSnapshot] = ()
+        self._asked: dict[str, Action] = {}
+        self._query = ""
+        self._cursor: str | None = None
+        self._spinner: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield ColumnNames()
+        yield Rows()
+        yield Static("", classes="no-match", markup=False)
+
+    def on_mount(self) -> None:
+        """Start the clocks of the rows."""
+        self.set_interval(_TICK, self.redraw)
+        self._spinner = self.set_interval(_SPIN, self._spin, pause=True)
+
+    @property
+    def selected(self) -> ServerSnapshot | None:
+        """The server under the cursor."""
+        return next((server for server in self._shown if server.name == self._cursor), None)
+
+    @property
+    def query_text(self) -> str:
+        """The filter in use."""
+        return self._query
+
+    def show(self, servers: Sequence[ServerSnapshot]) -> None:
+        """Show these servers."""
+        self._servers = servers
+        self._arrange()
+
+    def filter(self, query: str) -> None:
+        """Show only the servers that match; an empty query shows all."""
+        self._query = query
+        self._arrange()
+
+    def mark_asked(self, server: str, action: Action | None) -> None:
+        """Show at once what a key has asked of a server, until None is asked."""
+        if action is None:
+            self._asked.pop(server, None)
+        else:
+            self._asked[server] = action
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Bring the text of all rows up to date; those whose text is the same stay as they are."""
+        now = self._clock()
+        rows = self.query_one(Rows)
+        width = rows.scrollable_content_region.width
+        longest = max((cell_len(one_line(server.name)) for server in self._shown), default=0)
+        columns = Columns.of(width, self.screen.size.width, longest)
+        self.query_one(ColumnNames).columns = columns
+        for server in self._shown:
+            self._rows[server.name].cells = Cells.of(
+                server,
+                asked=self._asked.get(server.name),
+                now=now,
+                columns=columns,
+                glyphs=self._glyphs,
+                frame=self._frame,
+                selected=server.name == self._cursor,
+            )
+
+    def _arrange(self) -> None:
+        rows = self.query_one(Rows)
+        before = self.selected
+        place = self._place()
+        self._shown = sorted((s for s in self._servers if matches(s, self._query)), key=urgency)
+        gone = self._rows.keys() - {server.name for server in self._servers}
+        for name in gone:
+            self._rows.pop(name).remove()
+        new = [ServerRow(server) for server in self._servers if server.name not in self._rows]
+        if new:
+            self._rows |= {row.server.name: row for row in new}
+            rows.mount_all(new)
+        shown = {server.name: server for server in self._shown}
+        for server in self._servers:
+            row = self._rows[server.name]
+            row.server = server
+            row.display = server.name in shown
+        self._sort(rows)
+        if self._cursor not in shown:
+            self._cursor = self._shown[min(place, len(self._shown) - 1)].name if shown else None
+        # As high as its servers need, so that the detail pane gets the rest.
+        self.styles.max_height = len(self._servers) + 2
+        self._say_no_match()
+        self._mark_cursor()
+        self.redraw()
+        self._run_spinner()
+        if self.selected != before:
+            self.post_message(self.Moved(self.selected))
+
+    def _sort(self, rows: Rows) -> None:
+        present = [row for row in rows.children if isinstance(row, ServerRow) and row.is_attached]
+        if present != sorted(present, key=lambda row: urgency(row.server)):
+            rows.sort_children(key=_row_urgency)
+
+    def _say_no_match(self) -> None:
+        notice = self.query_one(".no-match", Static)
+        notice.display = bool(self._servers) and not self._shown
+        if notice.display:
+            notice.update(line(f'Nothing matches "{self._query.strip()}". esc clears.'))
+
+    def _mark_cursor(self) -> None:
+        for name, row in self._rows.items():
+            row.set_class(name == self._cursor, "-cursor")
+
+    def _place(self) -> int:
+        names = [server.name for server in self._shown]
+        return names.index(self._cursor) if self._cursor in names else 0
+
+    def _run_spinner(self) -> None:
+        if self._spinner is None:
+            return
+        if self._animated and any(s.state is Health.CONNECTING for s in self._shown):
+            self._spinner.resume()
+        else:
+            self._spinner.pause()
+            self._frame = 0
+
+    def _spin(self) -> None:
+        self._frame += 1
+        self.redraw()
+
+    def on_resize(self) -> None:
+        """Share the new width."""
+        self.redraw()
+
+    @on(ServerRow.Clicked)
+    def _clicked(self, event: ServerRow.Clicked) -> None:
+        event.stop()
+        self.query_one(Rows).focus()
+        self._move_to(event.server)
+
+    @on(Rows.Move)
+    def _move(self, event: Rows.Move) -> None:
+        event.stop()
+        if self._shown:
+            place = min(max(0, self._place() + event.rows), len(self._shown) - 1)
+            self._move_to(self._shown[place].name)
+
+    def _move_to(self, name: str) -> None:
+        if name == self._cursor:
+            return
+        self._cursor = name
+        self._mark_cursor()
+        self.redraw()
+        self._rows[name].scroll_visible(animate=False)
+        self.post_message(self.Moved(self.selected))
+
+
+def _row_urgency(row: Widget) -> tuple[int, str]:
+    return urgency(row.server) if isinstance(row, ServerRow) else (len(RANK), "")

@@ -1,0 +1,161 @@
+"""One server in the list: one line, redrawn only when something in it changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from mcpmux_tui.model.server import SERVING, Action, Health, ServerSnapshot
+from mcpmux_tui.text import one_line
+from mcpmux_tui.ui.content import fit, short_count, short_time
+from mcpmux_tui.ui.status import STYLES, Glyphs
+
+WORD = 12
+COUNT = 5
+GAP = "  "
+_LEAD = 3
+_LONGEST_TAIL = 26
+_SHORTEST_NAME = 8
+_NO_CALLS_BELOW = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths in cells of what varies with the window and the names."""
+
+    name: int
+    tail: int
+    calls: bool
+
+    @classmethod
+    def of(cls, width: int, window: int, longest_name: int) -> Columns:
+        """Share `width` cells; names come first, what they leave goes to the last column."""
+        calls = window >= _NO_CALLS_BELOW
+        fixed = _LEAD + (WORD + COUNT + 3 * len(GAP)) + ((COUNT + len(GAP)) if calls else 0)
+        left = max(0, width - fixed)
+        name = max(_SHORTEST_NAME, min(longest_name, max(left - _LONGEST_TAIL, left // 2)))
+        return cls(name, max(0, left - name), calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """All that is drawn of one row; two that are equal need no new drawing."""
+
+    name: str
+    glyph: str
+    word: str
+    style: str
+    tools: str
+    calls: str
+    tail: str
+    columns: Columns
+    cursor: str
+    ellipsis: str
+
+    @classmethod
+    def of(
+        cls,
+        server: ServerSnapshot,
+        *,
+        asked: Action | None,
+        now: float,
+        columns: Columns,
+        glyphs: Glyphs,
+        frame: int,
+        selected: bool,
+    ) -> Cells:
+        """What to draw of a server at a moment; `asked` is what a key has just asked for it."""
+        serving = server.state in SERVING
+        return cls(
+            name=one_line(server.name),
+            glyph=glyphs.state(server.state, frame),
+            word=server.state.word,
+            style=STYLES[server.state],
+            tools=short_count(server.tools) if serving or server.tools else glyphs.none,
+            calls=short_count(server.calls) if serving or server.calls else glyphs.none,
+            tail=f"{asked.label}{glyphs.ellipsis}" if asked else tail(server, now, glyphs),
+            columns=columns,
+            cursor=glyphs.cursor if selected else " ",
+            ellipsis=glyphs.ellipsis,
+        )
+
+
+def tail(server: ServerSnapshot, now: float, glyphs: Glyphs) -> str:
+    """The last column: what happened last, or why the server does not serve."""
+    summary = one_line(server.summary)
+    if server.state in SERVING and server.last_activity is not None:
+        ago = f"{short_time(now - server.last_activity)} ago"
+        return f"{ago}{GAP}{one_line(server.last_call)}".rstrip()
+    if server.state is Health.RECONNECTING and server.retry_at is not None:
+        wait = short_time(max(0.0, server.retry_at - now))
+        return f"try {server.attempt} in {wait}" if server.attempt else f"next try in {wait}"
+    if server.state is Health.CONNECTING and server.since is not None and now - server.since >= 1:
+        return f"{short_time(now - server.since)} {glyphs.dot} {summary}" if summary else ""
+    return summary or glyphs.none
+
+
+class ServerRow(Widget):
+    """One line of the list."""
+
+    ALLOW_SELECT: ClassVar[bool] = False
+
+    cells: reactive[Cells | None] = reactive(None)
+    """What is drawn; an equal value redraws nothing."""
+
+    @dataclass
+    class Clicked(Message):
+        """The row of this server was clicked."""
+
+        server: str
+
+    def __init__(self, server: ServerSnapshot) -> None:
+        super().__init__()
+        self.server = server
+
+    def render(self) -> Content:
+        if (cells := self.cells) is None:
+            return Content()
+        columns = cells.columns
+        calls = fit(cells.calls, COUNT, right=True) + GAP if columns.calls else ""
+        return Content.assemble(
+            (cells.cursor, "$primary"),
+            (cells.glyph, cells.style),
+            " ",
+            (fit(cells.name, columns.name, ellipsis=cells.ellipsis), "bold"),
+            GAP,
+            (fit(cells.word, WORD), cells.style),
+            GAP,
+            fit(cells.tools, COUNT, right=True),
+            GAP,
+            calls,
+            (fit(cells.tail, columns.tail, ellipsis=cells.ellipsis), "$muted"),
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor here."""
+        event.stop()
+        self.post_message(self.Clicked(self.server.name))
+
+
+class ColumnNames(Widget):
+    """The line above the rows."""
+
+    ALLOW_SELECT: ClassVar[bool] = False
+
+    columns: reactive[Columns | None] = reactive(None)
+
+    def render(self) -> Content:
+        if (columns := self.columns) is None:
+            return Content()
+        calls = fit("CALLS", COUNT, right=True) + GAP if columns.calls else ""
+        names = (
+            f"{' ' * _LEAD}{fit('NAME', columns.name)}{GAP}{fit('STATE', WORD)}{GAP}"
+            f"{fit('TOOLS', COUNT, right=True)}{GAP}{calls}{fit('LAST', columns.tail)}"
+        )
+        return Content.styled(names, "$muted")

@@ -1,0 +1,87 @@
+"""What a person sees who has no servers yet: what to do next, in one screen."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from textual.content import Content
+from textual.widgets import Static
+
+from mcpmux_tui.control.protocol import Found
+from mcpmux_tui.model.server import EngineSnapshot
+from mcpmux_tui.ui.content import counted, line
+
+_TOML_EXAMPLE = '[servers.time]\ncommand = "uvx"\nargs = ["mcp-server-time"]'
+_JSON_EXAMPLE = json.dumps(
+    {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}
+)
+_ADD = "mcpmux add time -- uvx mcp-server-time"
+
+
+class Welcome(Static):
+    """The next steps."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self._snapshot: EngineSnapshot | None = None
+        self._found: Found | None = None
+
+    def show(self, snapshot: EngineSnapshot, found: Found | None) -> None:
+        """Show the steps; `found` is what an import would offer, None while it is looked for."""
+        if (snapshot, found) == (self._snapshot, self._found):
+            return
+        self._snapshot, self._found = snapshot, found
+        self.update(Content("\n").join(_steps(snapshot, found)))
+
+
+def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
+    example = _JSON_EXAMPLE if snapshot.config_path.endswith(".json") else _TOML_EXAMPLE
+    url = snapshot.proxy.url
+    steps = [
+        Content.styled("No servers yet", "bold"),
+        Content(),
+        _key("i", "import the servers your tools already have"),
+        _indented(line(describe_found(found), "$muted")),
+        Content(),
+        Content("Or write one yourself, in"),
+        _indented(line(snapshot.config_path, "$primary")),
+        *(_indented(line(row, "$muted")) for row in example.splitlines()),
+        Content.assemble("or with  ", (_ADD, "$primary")),
+        Content(),
+        Content.assemble(
+            "Just looking?  ", ("mcpmux --demo", "$primary"), "  has its own servers."
+        ),
+    ]
+    if url:
+        steps += [
+            Content(),
+            Content.assemble(
+                "Your tools connect to ",
+                line(url, "$primary"),
+                "; ",
+                ("y", "bold $primary"),
+                " copies your client's entry.",
+            ),
+        ]
+    return steps
+
+
+def describe_found(found: Found | None) -> str:
+    """How many servers an import would add, by tool."""
+    if found is None:
+        return "Looking for them\u2026"
+    counts = Counter(c.source for c in found.candidates if not c.skip)
+    if not counts:
+        return "None found in the configs of other tools on this computer."
+    return "Found: " + ", ".join(
+        f"{counted(count, 'server')} in {source}" for source, count in counts.items()
+    )
+
+
+def _key(key: str, meaning: str) -> Content:
+    return Content.assemble((key, "bold $primary"), f"  {meaning}")
+
+
+def _indented(content: Content) -> Content:
+    return Content("   ") + content

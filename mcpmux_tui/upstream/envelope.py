@@ -1,0 +1,40 @@
+"""What each era adds around a request's params."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mcpmux_tui import __version__
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.protocol import (
+    LATEST_HANDSHAKE,
+    META_CLIENT_CAPABILITIES,
+    META_CLIENT_INFO,
+    META_PROTOCOL_VERSION,
+)
+
+_INFO: Final = {"name": "mcpmux", "version": __version__}
+NOBODY: Final = Caller()
+"""mcpmux itself: it offers a server nothing."""
+
+
+def enveloped(params: bytes, version: str, caller: Caller) -> bytes:
+    """`params` with the 2026-07-28 envelope in `_meta`; other members of `_meta` stay."""
+    text = jsonrpc.decode(params)
+    meta = jsonrpc.parse_object(text).get("_meta")
+    info = jsonrpc.dumps(_INFO) if caller.info is None else caller.info
+    envelope = {
+        META_PROTOCOL_VERSION: jsonrpc.dumps(version).decode(),
+        META_CLIENT_INFO: info.decode(),
+        META_CLIENT_CAPABILITIES: caller.capabilities.decode(),
+    }
+    whole = jsonrpc.splice("{}" if meta is None else meta.raw, envelope)
+    return jsonrpc.splice(text, {"_meta": whole}).encode()
+
+
+def initialize_params() -> bytes:
+    """The params of `initialize`: the newest version with a handshake, nothing offered."""
+    return jsonrpc.dumps(
+        {"protocolVersion": LATEST_HANDSHAKE, "capabilities": {}, "clientInfo": _INFO}
+    )

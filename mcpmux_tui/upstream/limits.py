@@ -1,0 +1,68 @@
+"""Every number that bounds an upstream server, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, bytes and counts; tests scale them."""
+
+    start: float = 60.0
+    """stdio, spawn to initialized: a first run may download a package."""
+    remote_start: float = 15.0
+    """HTTP, first connect to initialized."""
+    connect: float = 5.0
+    """One TCP and TLS connect."""
+    probe: float = 3.0
+    """How long `server/discover` may stay unanswered over stdio before `initialize` follows."""
+    remote_probe: float = 5.0
+    """The same over HTTP."""
+    page: float = 10.0
+    """One page of a list."""
+    listing: float = 60.0
+    """All pages of a list."""
+    ping: float = 10.0
+    pages: int = 1_000
+    tools: int = 10_000
+    skipped: int = 20
+    """Sentences about definitions that could not be used."""
+    refresh_pause: float = 1.0
+    """Between two refreshes of a list."""
+
+    message: int = 16 * MIB
+    """One message from a server, decoded."""
+    error_body: int = 64 * KIB
+    """What is read of an HTTP answer that is no MCP message."""
+    stderr_line: int = 8 * KIB
+    stderr_kept: int = 20
+    """Last lines of stderr that explain an exit."""
+    noise: int = 5
+    """Lines of junk on stdout that are shown; the rest is counted."""
+    answers: int = 64
+    """Answers to a server's own requests that may wait to be written."""
+
+    last_words: float = 0.1
+    """How long the pipes of an ended process may stay open before its calls are failed."""
+    eof: float = 2.0
+    """From closing stdin to SIGTERM."""
+    term: float = 2.0
+    """From SIGTERM to SIGKILL."""
+    kill: float = 1.5
+    """From SIGKILL to giving up."""
+    goodbye: float = 2.0
+    """For the DELETE of an HTTP session, or a notification nobody waits for."""
+
+    retry_first: float = 1.0
+    retry_most: float = 60.0
+    jitter: float = 0.2
+    """Share by which a wait may be longer, so that many servers do not come back at once."""
+    crashes: int = 5
+    """Ends of a process within `crash_window` after which no timer starts it again."""
+    crash_window: float = 180.0
+    healthy: float = 60.0
+    """Connected for this long, a server's earlier troubles are forgotten."""

@@ -1,0 +1,59 @@
+"""Bytes into lines, in linear time and bounded memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its line feed; of a too long one only both ends."""
+
+    data: bytes
+    left_out: int = 0
+    """Bytes missing in the middle of `data`."""
+
+
+class LineSplitter:
+    """Collects chunks up to a line feed; of a line above `cap` bytes it keeps both `ends`."""
+
+    def __init__(self, cap: int, ends: int = 512) -> None:
+        self._cap = cap
+        self._ends = ends
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head: bytes | None = None
+        """Set while a line is too long; then `_chunks` hold no more than its last bytes."""
+
+    def feed(self, data: bytes) -> list[Line]:
+        """The lines that `data` completes."""
+        *complete, rest = data.split(b"\n")
+        lines = []
+        for part in complete:
+            self._add(part)
+            lines.append(self._take())
+        if rest:
+            self._add(rest)
+        return lines
+
+    def end(self) -> list[Line]:
+        """The last line, where it had no line feed."""
+        return [self._take()] if self._size else []
+
+    def _add(self, part: bytes) -> None:
+        self._chunks.append(part)
+        self._size += len(part)
+        if self._size > self._cap:
+            kept = b"".join(self._chunks)
+            if self._head is None:
+                self._head = kept[: self._ends]
+            self._chunks = [kept[-self._ends :]]
+
+    def _take(self) -> Line:
+        data = b"".join(self._chunks)
+        if self._head is None:
+            line = Line(data)
+        else:
+            line = Line(self._head + data, self._size - len(self._head) - len(data))
+        self._chunks, self._size, self._head = [], 0, None
+        return line

@@ -1,0 +1,245 @@
+"""A child process with a group of its own: spawn, exit watcher, stop ladder."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from mcpmux_tui.model.errors import StartFailed
+from mcpmux_tui.model.spec import StdioLaunch
+from mcpmux_tui.upstream.limits import Limits
+
+_POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended, `seconds` after its start; `code` as subprocess gives it."""
+
+    code: int
+    seconds: float
+
+    def __str__(self) -> str:
+        after = f"after {self.seconds:.1f} s"
+        if self.code >= 0:
+            return f"exited with code {self.code} {after}"
+        try:
+            name = signal.Signals(-self.code).name
+        except ValueError:
+            name = f"signal {-self.code}"
+        return f"was ended by {name} {after}"
+
+
+class Process:
+    """One running child. `exited` is called once, on the loop, as soon as the child is gone.
+
+    The watcher does not look at pipes: a grandchild may hold them for ever.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], exited: Callable[[Exit], None]) -> None:
+        self._popen = popen
+        # With PIPE for all three there are always three.
+        self.stdin, self.stdout, self.stderr = (
+            cast("IO[bytes]", pipe) for pipe in (popen.stdin, popen.stdout, popen.stderr)
+        )
+        self._exited = exited
+        self._started = time.monotonic()
+        self._gone = asyncio.Event()
+        self.exit: Exit | None = None
+        self._watch()
+
+    @property
+    def pid(self) -> int:
+        """The child's pid, which is its group's too."""
+        return self._popen.pid
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        pidfd = _pidfd(self.pid)
+        if pidfd is not None:
+
+            def readable() -> None:
+                loop.remove_reader(pidfd)
+                os.close(pidfd)
+                self._ended()
+
+            loop.add_reader(pidfd, readable)
+            return
+
+        def wait() -> None:
+            self._popen.wait()
+            # A loop that was closed meanwhile has nobody left to tell.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._ended)
+
+        threading.Thread(target=wait, name=f"wait-{self.pid}", daemon=True).start()
+
+    def _ended(self) -> None:
+        self.exit = Exit(self._popen.wait(), time.monotonic() - self._started)
+        self._gone.set()
+        self._exited(self.exit)
+
+    async def end(self, limits: Limits) -> bool:
+        """Climb the stop ladder from after stdin was closed; False if something of it still lives.
+
+        The group is signalled even when the child itself is gone: its own children may not be.
+        """
+        finished = False
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limits.eof):
+                    await self._gone.wait()
+            for number, patience in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
+                self._signal(number)
+                if await self._group_gone(patience):
+                    break
+            finished = True
+        finally:
+            if not finished:
+                self._signal(signal.SIGKILL)
+        return not self._group_lives()
+
+    def close_pipes(self) -> None:
+        """Close our ends of the three pipes."""
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+
+    async def _group_gone(self, patience: float) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while self._group_lives():
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(_POLL)
+        return True
+
+    def _group_lives(self) -> bool:
+        return self._signal(0)
+
+    def _signal(self, number: int) -> bool:
+        # The group's number cannot be taken by another group while anyone is left in it.
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+def _pidfd(pid: int) -> int | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        # An old kernel, a sandbox, or no descriptor left: a thread does the same.
+        return None
+
+
+def check(launch: StdioLaunch, environment: Mapping[str, str], folder: Path) -> None:
+    """Find out why a launch cannot work, before the attempt. Blocks on the disk.
+
+    Raises StartFailed.
+    """
+    if not folder.is_dir():
+        raise StartFailed(
+            f"working folder does not exist: {folder}",
+            "Correct `cwd` in the config.",
+            permanent=True,
+        )
+    if os.sep in launch.command:
+        path = folder / launch.command
+        if not path.exists():
+            raise StartFailed(
+                f"command not found: {launch.command}",
+                "Correct the path in the config.",
+                permanent=True,
+            )
+        if path.is_dir() or not os.access(path, os.X_OK):
+            raise StartFailed(
+                f"permission denied: {launch.command} is not an executable file",
+                f"Make it executable (chmod +x {launch.command}), or correct the path.",
+                permanent=True,
+            )
+    elif shutil.which(launch.command, path=environment.get("PATH", os.defpath)) is None:
+        raise StartFailed(
+            f"command not found: {launch.command}",
+            f"It is not on the PATH this server gets ({environment.get('PATH', os.defpath)})."
+            " Install it, or give its full path in the config.",
+            permanent=True,
+        )
+
+
+def spawn(
+    launch: StdioLaunch, environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    """Start the child in a session of its own, all three streams on pipes.
+
+    Without a controlling terminal it cannot write to ours. The command goes as configured, never
+    as the file it resolves to: version managers decide by the name they are called by.
+
+    Raises StartFailed.
+    """
+    try:
+        return subprocess.Popen(
+            [launch.command, *launch.args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _why(launch, error) from error
+
+
+def _why(launch: StdioLaunch, error: OSError | ValueError) -> StartFailed:
+    command = launch.command
+    if isinstance(error, ValueError):
+        return StartFailed(
+            "a null byte in the command, its arguments or its environment",
+            "Correct the entry in the config.",
+            permanent=True,
+        )
+    match error.errno:
+        case errno.ENOENT:
+            return StartFailed(
+                f"cannot run {command}: the interpreter in its first line does not exist",
+                "Install that interpreter, or name one as the command and the script as argument.",
+                permanent=True,
+            )
+        case errno.EACCES:
+            return StartFailed(
+                f"permission denied: {command}", "Look at its permissions.", permanent=True
+            )
+        case errno.ENOEXEC:
+            return StartFailed(
+                f"cannot run {command}: not a program for this machine",
+                "It has no #! line, or was built for another system.",
+                permanent=True,
+            )
+        case errno.E2BIG:
+            return StartFailed(
+                f"cannot run {command}: arguments and environment are too long",
+                "Shorten them in the config.",
+                permanent=True,
+            )
+        case _:
+            return StartFailed(
+                f"cannot run {command}: {error.strerror}",
+                "mcpmux tries again by itself.",
+            )

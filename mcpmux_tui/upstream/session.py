@@ -1,0 +1,420 @@
+"""One MCP session over a transport: era, request ids, cancel, silence, the server's lists.
+
+Implements Channel. Spec: 2025-11-25 basic/lifecycle, basic/utilities; 2026-07-28 basic/index,
+server/utilities/subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Final
+
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller, Lists
+from mcpmux_tui.model.errors import (
+    ConnectionLost,
+    NotConnected,
+    RequestTimeout,
+    RpcError,
+    StartFailed,
+    UpstreamError,
+)
+from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.protocol import CANCELLED, METHOD_NOT_FOUND, TOOLS_CHANGED
+from mcpmux_tui.upstream.backoff import Backoff
+from mcpmux_tui.upstream.envelope import NOBODY, enveloped, initialize_params
+from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.lists import fetch_tools
+from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
+from mcpmux_tui.upstream.transport import Request, Transport
+from mcpmux_tui.upstream.troubles import SessionExpired, SignInNeeded, Unreachable, rpc_error
+
+_PROGRESS: Final = "notifications/progress"
+_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+_LISTEN: Final = b'{"notifications":{"toolsListChanged":true}}'
+
+Listed = Callable[[Lists | None, UpstreamError | None], None]
+"""Called with new lists, or with why they could not be refreshed."""
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    """One request that waits for its answer."""
+
+    clock: asyncio.Timeout
+    patience: float | None
+    progress_token: str | None
+    failure: ConnectionLost | None = None
+
+    def alive(self) -> None:
+        """Start the silence anew."""
+        if self.patience is not None and not self.clock.expired():
+            self.clock.reschedule(asyncio.get_running_loop().time() + self.patience)
+
+    def fail(self, error: ConnectionLost) -> None:
+        """End the wait with `error`."""
+        if not self.clock.expired():
+            self.failure = error
+            self.clock.reschedule(asyncio.get_running_loop().time())
+
+
+class Session:
+    """One connection to one server; `lost_with` is done once it cannot be used any more."""
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        silence: float,
+        limits: Limits,
+        listed: Listed,
+        note: Callable[[str], None],
+    ) -> None:
+        self.peer = Peer("")
+        self.probing = False
+        """Whether a first probe was sent to a server that did not settle on an era yet."""
+        self.lost_with: asyncio.Future[UpstreamError] = asyncio.get_running_loop().create_future()
+        self._name = name
+        self._transport = transport
+        self._silence = silence
+        self._limits = limits
+        self._listed = listed
+        self._note = note
+        self._ids = itertools.count(1)
+        self._calls: dict[bytes, _Call] = {}
+        self._quiet = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering = 0
+        self._stale = asyncio.Event()
+        self._renewing = asyncio.Lock()
+        self._epoch = 0
+        self._checking = False
+        self._followed = False
+        self._closing = False
+
+    @property
+    def protocol_version(self) -> str:
+        """The negotiated version."""
+        return self.peer.version
+
+    @property
+    def pid(self) -> int | None:
+        """The direct child's, while it lives."""
+        return self._transport.pid
+
+    async def open(self, known: Era | None, probe: float) -> None:
+        """Agree on an era; `known` is the one of an earlier connection.
+
+        Raises UpstreamError. `close` must follow in any case.
+        """
+        await self._transport.open(self)
+        self.probing = known is None
+        try:
+            self.peer = await negotiate(self._negotiating, known, probe)
+        except RpcError as error:
+            raise StartFailed(
+                f"refused to start a session: {error.message}", "Its log may say more."
+            ) from error
+        self.probing = False
+        self._transport.version = self.peer.version
+        if self.peer.era is Era.LEGACY:
+            await self._transport.send(jsonrpc.notification("notifications/initialized"))
+
+    async def start(self) -> Lists:
+        """Fetch the lists, and from now on follow the server's changes. Raises UpstreamError."""
+        try:
+            return await self._fetch()
+        finally:
+            if self.peer.tools:
+                self._spawn(self._refresh())
+            if self.peer.era is Era.LEGACY or self.peer.tools_change:
+                self._spawn(self._follow())
+
+    async def request(
+        self, method: str, params: bytes, *, caller: Caller, name: str | None = None
+    ) -> bytes:
+        """Send one request; see Channel. The server's name is added to errors here."""
+        try:
+            return await self._request(
+                method, params, patience=self._silence, caller=caller, name=name
+            )
+        except NotConnected as error:
+            raise NotConnected(f"{self._name}: {error.message}", error.hint) from error
+        except ConnectionLost as error:
+            raise ConnectionLost(f"{self._name}: {error.message}", error.hint) from error
+        except RequestTimeout as error:
+            raise RequestTimeout(f"{self._name}: {error.message}", error.hint) from error
+
+    async def close(self, reason: str = "was stopped") -> None:
+        """Fail what waits, end the connection; bounded by the transport's own ladder."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        for call in self._calls.values():
+            call.fail(ConnectionLost(reason, "Connect it again."))
+        try:
+            async with asyncio.timeout(self._limits.goodbye):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+                while self._calls:
+                    self._quiet.clear()
+                    await self._quiet.wait()
+        except TimeoutError:
+            self._note("some calls did not end in time")
+        finally:
+            await self._transport.close()
+
+    def received(self, message: Message) -> None:
+        """Take a request or notification of the server."""
+        if message.id is not None:
+            self._answer(message.id, message.method or "")
+        elif message.method == TOOLS_CHANGED:
+            self._stale.set()
+        elif message.method == _ACKNOWLEDGED:
+            self._following()
+        elif message.method == _PROGRESS and message.params is not None:
+            token = _token(message.params, "progressToken")
+            for call in self._calls.values():
+                if token is not None and call.progress_token == token:
+                    call.alive()
+
+    def lost(self, error: UpstreamError) -> None:
+        """Learn that this connection cannot be used any more."""
+        if not self.lost_with.done():
+            self.lost_with.set_result(error)
+
+    async def _request(
+        self,
+        method: str,
+        params: bytes,
+        *,
+        patience: float | None,
+        caller: Caller = NOBODY,
+        name: str | None = None,
+    ) -> bytes:
+        token = _token(params, "_meta", "progressToken")
+        if self.peer.era is Era.MODERN:
+            params = enveloped(params, self.peer.version, caller)
+        return await self._ask(method, params, patience, name=name, token=token, cancel=True)
+
+    async def _negotiating(
+        self, method: str, version: str | None, params: bytes, patience: float | None
+    ) -> bytes:
+        self._transport.version = version
+        if version is not None:
+            params = enveloped(params, version, NOBODY)
+        # A server before `initialize` need not know what a cancel is.
+        return await self._ask(method, params, patience, cancel=False)
+
+    async def _ask(
+        self,
+        method: str,
+        params: bytes,
+        patience: float | None,
+        *,
+        cancel: bool,
+        name: str | None = None,
+        token: str | None = None,
+    ) -> bytes:
+        raw_id = b"%d" % next(self._ids)
+        call = _Call(asyncio.timeout(patience), patience, token)
+        request = Request(raw_id, method, params, name, call.alive)
+        try:
+            async with call.clock:
+                self._calls[raw_id] = call
+                message = await self._exchange(request)
+        except TimeoutError:
+            if call.failure is not None:
+                raise call.failure from None
+            if cancel:
+                self._cancel(raw_id)
+            raise RequestTimeout(
+                f"no answer to {method} within {patience:g} s",
+                "Its entry's `timeout` sets how many seconds a call may be silent.",
+            ) from None
+        except asyncio.CancelledError:
+            if cancel:
+                self._cancel(raw_id)
+            raise
+        finally:
+            del self._calls[raw_id]
+            self._quiet.set()
+        if message.error is not None:
+            raise rpc_error(message.error)
+        return message.result or b"{}"
+
+    async def _exchange(self, request: Request) -> Message:
+        epoch = self._epoch
+        try:
+            return await self._transport.exchange(request)
+        except SessionExpired:
+            await self._renew(epoch)
+            # The request never ran, so it may be sent once more.
+            return await self._transport.exchange(request)
+        except (Unreachable, SignInNeeded):
+            self._suspect()
+            raise
+
+    def _cancel(self, raw_id: bytes) -> None:
+        leaving_is_enough = self._transport.closing_cancels and self.peer.era is Era.MODERN
+        if leaving_is_enough or self._closing:
+            return
+        params = b'{"requestId":%b}' % raw_id
+        self._spawn(self._tell(jsonrpc.notification(CANCELLED, params)))
+
+    def _answer(self, raw_id: bytes, method: str) -> None:
+        # The 2026 era has no requests from servers; more unread answers than this is a flood.
+        if self.peer.era is Era.MODERN or self._answering >= self._limits.answers:
+            return
+        if method == "ping":
+            answer = jsonrpc.result(raw_id, b"{}")
+        else:
+            refusal = jsonrpc.error_object(METHOD_NOT_FOUND, f"mcpmux does not offer {method[:80]}")
+            answer = jsonrpc.error(raw_id, refusal)
+        self._answering += 1
+        self._spawn(self._reply(answer))
+
+    async def _reply(self, answer: bytes) -> None:
+        try:
+            await self._tell(answer)
+        finally:
+            self._answering -= 1
+
+    async def _tell(self, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._limits.goodbye):
+                await self._transport.send(message)
+        except (UpstreamError, TimeoutError) as error:
+            self._note(f"a message could not be delivered: {error}")
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=f"{self._name}-session")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _renew(self, epoch: int) -> None:
+        """Open a new 2025 session in place of an expired one, once for all who noticed."""
+        async with self._renewing:
+            if self._epoch != epoch:
+                return
+            if self.lost_with.done():
+                raise ConnectionLost("lost its session", "It is being reconnected.")
+            try:
+                await self._ask(
+                    "initialize", initialize_params(), self._limits.remote_start, cancel=False
+                )
+                await self._transport.send(jsonrpc.notification("notifications/initialized"))
+            except UpstreamError as error:
+                self.lost(error)
+                raise ConnectionLost(
+                    f"its session expired, and no new one came about: {error.message}",
+                    "It is being reconnected.",
+                ) from error
+            self._epoch += 1
+            self._stale.set()
+            self._note("its session had expired; a new one is open")
+
+    def _suspect(self) -> None:
+        """One request met a closed door: find out whether the server is gone for all."""
+        if self.peer.version and not (self._checking or self._closing or self.lost_with.done()):
+            self._checking = True
+            self._spawn(self._check())
+
+    async def _check(self) -> None:
+        try:
+            await self._ping()
+        except (Unreachable, SignInNeeded, SessionExpired) as error:
+            self.lost(error)
+        except UpstreamError as error:
+            # Busy or odd, but there.
+            self._note(f"a ping failed: {error.message}")
+        finally:
+            self._checking = False
+
+    async def _ping(self) -> None:
+        method = "server/discover" if self.peer.era is Era.MODERN else "ping"
+        await self._request(method, b"{}", patience=self._limits.ping)
+
+    async def _fetch(self) -> Lists:
+        if not self.peer.tools:
+            return Lists()
+
+        async def page(params: bytes) -> bytes:
+            return await self._request("tools/list", params, patience=self._limits.page)
+
+        try:
+            async with asyncio.timeout(self._limits.listing):
+                return await self._transport.learn(await fetch_tools(page, self._limits))
+        except TimeoutError:
+            raise RequestTimeout(
+                f"its list was not complete after {self._limits.listing:g} s"
+            ) from None
+
+    async def _refresh(self) -> None:
+        """Fetch the lists again whenever they may have changed: at once, then with pauses."""
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            try:
+                self._listed(await self._fetch(), None)
+            except UpstreamError as error:
+                self._listed(None, error)
+            await asyncio.sleep(self._limits.refresh_pause)
+
+    async def _follow(self) -> None:
+        """Hold the stream open on which the server announces changes, again and again."""
+        limits = self._limits
+        backoff = Backoff(limits.retry_first, limits.retry_most, limits.jitter)
+        loop = asyncio.get_running_loop()
+        while True:
+            opened = loop.time()
+            epoch = self._epoch
+            try:
+                if not await self._stream():
+                    return
+            except RpcError as error:
+                self._note(f"changes of its lists cannot be followed: {error.message}")
+                return
+            except SessionExpired:
+                # Some servers mean by 404 that they have no such stream: a ping tells.
+                await self._check()
+                if self._epoch == epoch:
+                    return
+            except (Unreachable, SignInNeeded):
+                self._suspect()
+            except UpstreamError as error:
+                self._note(f"the stream of its changes broke: {error.message}")
+            if loop.time() - opened > limits.healthy:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
+
+    async def _stream(self) -> bool:
+        if self.peer.era is Era.LEGACY:
+            return await self._transport.follow(self._following)
+        await self._request("subscriptions/listen", _LISTEN, patience=None)
+        return True
+
+    def _following(self) -> None:
+        """The stream of changes is open; if not for the first time, some may have been missed."""
+        if self._followed:
+            self._stale.set()
+        self._followed = True
+
+
+def _token(params: bytes, *path: str) -> str | None:
+    """The raw progress token at a path of keys, or None."""
+    if b'"progressToken"' not in params:
+        return None
+    raw = params.decode("utf-8", "replace")
+    for key in path:
+        try:
+            member = jsonrpc.parse_object(raw).get(key)
+        except Malformed:
+            return None
+        if member is None:
+            return None
+        raw = member.raw
+    return raw

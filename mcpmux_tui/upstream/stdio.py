@@ -1,0 +1,290 @@
+"""MCP over a child's stdin and stdout: one message a line (spec: basic/transports, stdio)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from mcpmux_tui.model.channel import Lists
+from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
+from mcpmux_tui.model.ports import Journal
+from mcpmux_tui.model.spec import StdioLaunch
+from mcpmux_tui.upstream import process
+from mcpmux_tui.upstream.environment import child_environment, working_folder
+from mcpmux_tui.upstream.limits import MIB, Limits
+from mcpmux_tui.upstream.lines import Line, LineSplitter
+from mcpmux_tui.upstream.process import Exit, Process
+from mcpmux_tui.upstream.transport import Listener, Request, read_message
+from mcpmux_tui.upstream.troubles import Ended
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class StdioTransport:
+    """Implements Transport for one child process; never used again once it is closed."""
+
+    closing_cancels = False
+
+    def __init__(
+        self,
+        name: str,
+        launch: StdioLaunch,
+        environment: Mapping[str, str],
+        *,
+        journal: Journal,
+        spawned: Callable[[int], None],
+        limits: Limits,
+    ) -> None:
+        self.version: str | None = None
+        self._name = name
+        self._launch = launch
+        self._environment = child_environment(launch, environment)
+        self._journal = journal
+        self._spawned = spawned
+        self._limits = limits
+        self._process: Process | None = None
+        self._listener: Listener | None = None
+        self._pending: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
+        self._last_lines: deque[str] = deque(maxlen=limits.stderr_kept)
+        self._noise = 0
+        self._ended: Ended | None = None
+        self._input = _Input(self._pipe_closed)
+        self._writing = asyncio.Lock()
+        self._readers: list[_Output] = []
+        self._last_words: asyncio.TimerHandle | None = None
+
+    @property
+    def pid(self) -> int | None:
+        if self._process is None or self._process.exit is not None:
+            return None
+        return self._process.pid
+
+    async def open(self, listener: Listener) -> None:
+        self._listener = listener
+        folder = working_folder(self._launch)
+        await asyncio.to_thread(process.check, self._launch, self._environment, folder)
+        loop = asyncio.get_running_loop()
+        # On the loop: spawned in a thread, a child could be lost to a cancel in between.
+        child = Process(process.spawn(self._launch, self._environment, folder), self._exited)
+        self._process = child
+        self._spawned(child.pid)
+        limits = self._limits
+        stdout = _Output(LineSplitter(limits.message), self._message_line, self._pipe_closed)
+        stderr = _Output(LineSplitter(limits.stderr_line), self._stderr_line, self._pipe_closed)
+        self._readers = [stdout, stderr]
+        await loop.connect_write_pipe(lambda: self._input, child.stdin)
+        await loop.connect_read_pipe(lambda: stderr, child.stderr)
+        await loop.connect_read_pipe(lambda: stdout, child.stdout)
+
+    async def exchange(self, request: Request) -> Message:
+        if self._ended is not None:
+            raise ConnectionLost(self._ended.message, self._ended.hint)
+        future: asyncio.Future[Message | ConnectionLost] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._pending[request.id] = future
+        try:
+            await self.send(request.body)
+            answer = await future
+        finally:
+            self._pending.pop(request.id, None)
+        if isinstance(answer, ConnectionLost):
+            raise answer
+        return answer
+
+    async def send(self, message: bytes) -> None:
+        async with self._writing:
+            await self._input.writable.wait()
+            if self._ended is not None:
+                raise ConnectionLost(self._ended.message, self._ended.hint)
+            self._input.write(message + b"\n")
+
+    async def follow(self, opened: Callable[[], None]) -> bool:
+        return False
+
+    async def learn(self, lists: Lists) -> Lists:
+        return lists
+
+    async def close(self) -> None:
+        self._end("was stopped")
+        self._input.close()
+        child = self._process
+        if child is None:
+            return
+        try:
+            if not await child.end(self._limits):
+                self._record(
+                    f"processes of group {child.pid} are left behind: they cannot be ended"
+                )
+        finally:
+            for reader in self._readers:
+                reader.close()
+            child.close_pipes()
+        if (more := self._noise - self._limits.noise) > 0:
+            self._record(f"{more} more lines on stdout were no MCP messages")
+
+    def _message_line(self, line: Line) -> None:
+        data = line.data.removeprefix(_BOM).strip(b" \t\r")
+        if line.left_out:
+            cap = self._limits.message // MIB
+            self._unreadable(data, f"is longer than {cap} MiB")
+            return
+        if not data:
+            return
+        try:
+            message = read_message(data)
+        except Malformed as error:
+            self._unreadable(data, f"could not be read: {error}")
+            return
+        if message.method is not None:
+            if self._listener is not None:
+                self._listener.received(message)
+        elif message.id is not None:
+            self._settle(message.id, message)
+        else:
+            # An error without an id: nobody waits for it, but a person may want to know.
+            self._shout((message.error or b"").decode("utf-8", "replace"))
+
+    def _unreadable(self, data: bytes, why: str) -> None:
+        raw_id = salvage_id(data)
+        if raw_id is None or not self._settle(
+            raw_id, ConnectionLost(f"the answer {why}", "Ask for less, or look at its log.")
+        ):
+            self._shout(data[:200].decode("utf-8", "replace"))
+
+    def _settle(self, raw_id: bytes, answer: Message | ConnectionLost) -> bool:
+        future = self._pending.pop(raw_id, None)
+        if future is None or future.done():
+            return False
+        future.set_result(answer)
+        return True
+
+    def _shout(self, text: str) -> None:
+        self._noise += 1
+        if self._noise <= self._limits.noise:
+            self._journal.record(self._name, text, source="stdout")
+
+    def _stderr_line(self, line: Line) -> None:
+        text = line.data.decode("utf-8", "replace").rstrip("\r")
+        if line.left_out:
+            text += f" ({line.left_out} bytes left out)"
+        self._last_lines.append(text)
+        self._journal.record(self._name, text)
+
+    def _record(self, text: str) -> None:
+        self._journal.record(self._name, text, source="mcpmux")
+
+    def _exited(self, exit: Exit) -> None:
+        if all(reader.ended for reader in self._readers):
+            self._finish()
+        else:
+            self._wait_for_last_words()
+
+    def _pipe_closed(self) -> None:
+        if (
+            self._process is not None
+            and self._process.exit is not None
+            and all(reader.ended for reader in self._readers)
+        ):
+            self._finish()
+        elif self._input.closed or self._readers[0].ended:
+            self._wait_for_last_words()
+
+    def _wait_for_last_words(self) -> None:
+        # An exit and the last bytes of its pipes arrive in any order.
+        if self._last_words is None:
+            self._last_words = asyncio.get_running_loop().call_later(
+                self._limits.last_words, self._finish
+            )
+
+    def _finish(self) -> None:
+        exit = None if self._process is None else self._process.exit
+        if exit is not None:
+            self._end(str(exit))
+        else:
+            which = "input" if self._input.closed else "output"
+            self._end(f"closed its standard {which} while running")
+
+    def _end(self, phrase: str) -> None:
+        if self._last_words is not None:
+            self._last_words.cancel()
+        if self._ended is not None:
+            return
+        self._ended = Ended(
+            phrase, "Its log has its last words.", last_lines=tuple(self._last_lines)
+        )
+        for future in self._pending.values():
+            if not future.done():
+                future.set_result(ConnectionLost(phrase, self._ended.hint))
+        self._input.writable.set()
+        if self._listener is not None:
+            self._listener.lost(self._ended)
+
+
+class _Output(asyncio.Protocol):
+    """Reads a pipe line by line."""
+
+    def __init__(
+        self, splitter: LineSplitter, line: Callable[[Line], None], closed: Callable[[], None]
+    ) -> None:
+        self._splitter = splitter
+        self._line = line
+        self._closed = closed
+        self._transport: asyncio.BaseTransport | None = None
+        self.ended = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for line in self._splitter.feed(data):
+            self._line(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for line in self._splitter.end():
+            self._line(line)
+        self.ended = True
+        self._closed()
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+class _Input(asyncio.BaseProtocol):
+    """Writes to a pipe; `writable` is clear while the other side does not keep up."""
+
+    def __init__(self, closed: Callable[[], None]) -> None:
+        self._closed = closed
+        self._transport: asyncio.WriteTransport | None = None
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.WriteTransport):
+            self._transport = transport
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.writable.set()
+        self._closed()
+
+    def write(self, data: bytes) -> None:
+        """Hand over one whole message."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the pipe at once, whatever waits in it."""
+        if self._transport is not None:
+            self._transport.abort()

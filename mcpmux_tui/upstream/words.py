@@ -1,0 +1,160 @@
+"""A server's state in words: the one place that makes its snapshot's summary and detail."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
+from mcpmux_tui.model.server import Health, ServerSnapshot, suggested_action, target_of
+from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
+from mcpmux_tui.text import clean, one_line
+from mcpmux_tui.upstream.negotiation import Peer
+from mcpmux_tui.upstream.troubles import Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One state of the machine, with everything its words are made of."""
+
+    health: Health
+    generation: int = 0
+    since: float = field(default_factory=time.time)
+    error: McpmuxError | None = None
+    """Why the server is in this state."""
+    gave_up: str = ""
+    """Why no timer tries again, where one could."""
+    attempt: int = 0
+    retry_at: float | None = None
+    pid: int | None = None
+    peer: Peer | None = None
+
+    def with_pid(self, pid: int | None) -> Condition:
+        """The same state, with the child's pid."""
+        return replace(self, pid=pid)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much a server was used."""
+
+    calls: int = 0
+    last_activity: float | None = None
+    last_call: str = ""
+
+
+def problem_of(spec: ServerSpec) -> NotConnected:
+    """Why an entry of the config cannot be used."""
+    problem = spec.problem
+    if problem is None:
+        return NotConnected("has neither a command nor an address", "Correct it in the config.")
+    where = "" if problem.line is None else f"line {problem.line}: "
+    return NotConnected(f"{where}{problem.reason}", "Correct it in the config; it is read again.")
+
+
+def snapshot(spec: ServerSpec, condition: Condition, use: Use, tools: int) -> ServerSnapshot:
+    """The server as doors see it."""
+    health, peer = condition.health, condition.peer
+    missing = condition.error.names if isinstance(condition.error, InputMissing) else ()
+    return ServerSnapshot(
+        name=spec.name,
+        state=health,
+        summary=one_line(_summary(spec, condition, tools), 200),
+        detail=clean(_detail(condition, tools)),
+        action=suggested_action(health),
+        transport=spec.transport,
+        target=target_of(spec.launch),
+        era=peer.version if peer else None,
+        server_info=peer.info if peer else "",
+        tools=tools,
+        pid=condition.pid,
+        since=condition.since,
+        attempt=condition.attempt,
+        retry_at=condition.retry_at,
+        missing=missing,
+        calls=use.calls,
+        last_activity=use.last_activity,
+        last_call=use.last_call,
+        origin=spec.origin,
+        warnings=spec.warnings,
+        generation=condition.generation,
+    )
+
+
+def refusal(name: str, condition: Condition) -> NotConnected:
+    """The error for a call that cannot be taken in this state."""
+    error = condition.error
+    why = f" ({one_line(error.message)})" if error else ""
+    match condition.health:
+        case Health.DISABLED:
+            hint = f"Enable it: `mcpmux enable {name}`."
+        case Health.IDLE:
+            hint = f"Connect it: `mcpmux connect {name}`."
+        case Health.CONNECTING | Health.RECONNECTING | Health.STOPPING:
+            hint = "Try again in a moment."
+        case _:
+            hint = error.hint if error else ""
+    return NotConnected(f"{name} is {_STATE_WORDS.get(condition.health, 'away')}{why}.", hint)
+
+
+_STATE_WORDS = {
+    Health.DISABLED: "disabled",
+    Health.IDLE: "disconnected",
+    Health.CONNECTING: "still connecting",
+    Health.NEEDS_SIGN_IN: "waiting for a sign-in",
+    Health.NEEDS_INPUT: "waiting for values",
+    Health.RECONNECTING: "reconnecting",
+    Health.FAILED: "failed",
+    Health.STOPPING: "stopping",
+}
+
+
+def _summary(spec: ServerSpec, condition: Condition, tools: int) -> str:
+    error = condition.error
+    match condition.health:
+        case Health.CONNECTED:
+            return _count(tools)
+        case Health.DEGRADED:
+            return "its tool list could not be refreshed"
+        case Health.CONNECTING:
+            return _under_way(spec)
+        case Health.RECONNECTING:
+            at = time.strftime("%H:%M:%S", time.localtime(condition.retry_at))
+            return f"try {condition.attempt} at {at}"
+        case _ if isinstance(error, InputMissing):
+            count = len(error.names)
+            return f"{count} value{'' if count == 1 else 's'} missing: {', '.join(error.names)}"
+        case _:
+            return error.message if error else ""
+
+
+def _under_way(spec: ServerSpec) -> str:
+    match spec.launch:
+        case StdioLaunch(command=command):
+            return f"starting {command}"
+        case HttpLaunch(url=url):
+            return f"connecting to {url}"
+        case None:
+            return ""
+
+
+def _detail(condition: Condition, tools: int) -> str:
+    error = condition.error
+    if error is None:
+        if condition.health is Health.CONNECTED and condition.peer is not None:
+            return f"Speaks MCP {condition.peer.version}, offers {_count(tools)}."
+        return ""
+    parts = [_sentence(error.message), condition.gave_up, error.hint]
+    lines = "\n".join(part for part in parts if part)
+    if isinstance(error, Ended) and error.last_lines:
+        lines += "\nLast lines of its error output:\n" + "\n".join(error.last_lines)
+    return lines
+
+
+def _count(tools: int) -> str:
+    return "no tools" if not tools else f"{tools} tool{'' if tools == 1 else 's'}"
+
+
+def _sentence(phrase: str) -> str:
+    phrase = phrase[:1].upper() + phrase[1:]
+    return phrase if phrase.endswith((".", "!", "?")) else f"{phrase}."

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mcpmux_tui.config.plan import Plan, diff
+from mcpmux_tui.model.spec import Config, EntryProblem, HttpLaunch, ServerSpec, StdioLaunch
+
+A = ServerSpec("a", StdioLaunch("x", env={"A": "1"}))
+B = ServerSpec("b", HttpLaunch("https://b.example"))
+C = ServerSpec("c", None, EntryProblem("why", 3))
+
+
+@pytest.mark.behaviour("F3")
+def test_each_server_is_in_one_part_as_the_new_config_has_it() -> None:
+    changed = replace(B, timeout=5)
+    assert diff(Config((A, B, C)), Config((changed, A, replace(C, name="d")))) == Plan(
+        added=(replace(C, name="d"),), removed=(C,), changed=(changed,), unchanged=(A,)
+    )
+
+
+def test_the_same_config_asks_nothing() -> None:
+    again = ServerSpec("a", StdioLaunch("x", env={"A": "1"}))
+    assert diff(Config((A, B)), Config((again, B))) == Plan(unchanged=(A, B))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(A, launch=StdioLaunch("x", env={"A": "2"})),
+        replace(A, enabled=False),
+        replace(A, prefix=""),
+        replace(A, launch=None, problem=EntryProblem("why")),
+    ],
+)
+def test_any_other_field_changes_a_server(changed: ServerSpec) -> None:
+    assert diff(Config((A,)), Config((changed,))) == Plan(changed=(changed,))
+
+
+def test_a_new_warning_restarts_nothing() -> None:
+    warned = replace(A, warnings=("clashes with b",))
+    assert diff(Config((A,)), Config((warned,))) == Plan(unchanged=(warned,))

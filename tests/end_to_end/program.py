@@ -1,0 +1,194 @@
+"""The program as its user runs it: real processes, real terminals, a home of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from fcntl import ioctl
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+RAW_STDIO = ROOT / "tests" / "fixtures" / "raw_stdio.py"
+RAW_HTTP = ROOT / "tests" / "fixtures" / "raw_http.py"
+LISTENING = "mcpmux listening on "
+LIMIT = 20.0
+
+
+class Home:
+    """A user's home: its environment, and a mark by which its servers' processes are found."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"mark-{uuid.uuid4().hex}"
+        self.config = folder / "servers.toml"
+        folder.mkdir(exist_ok=True)
+        self.env = {
+            "HOME": str(folder),
+            "PATH": os.environ["PATH"],
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "MCPMUX_STATE_DIR": str(folder / "state"),
+            "MCPMUX_CONFIG_DIR": str(folder / "config"),
+            "PYTHONWARNINGS": "error",
+            "TEXTUAL_ANIMATIONS": "none",
+        }
+
+    def stdio(self, name: str, *flags: str) -> str:
+        """TOML of a raw stdio server whose command line carries the mark."""
+        args = [str(RAW_STDIO), *flags, "--mark", self.mark]
+        return f"[servers.{name}]\ncommand = {sys.executable!r}\nargs = {args!r}\n"
+
+    def write(self, *entries: str) -> Path:
+        """Write the config."""
+        self.config.write_text("\n".join(entries), encoding="utf-8")
+        return self.config
+
+    def run(self, *args: str, timeout: float = LIMIT, stdin: str = "") -> Finished:
+        """Run a command to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mcpmux_tui", *args],
+            cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=timeout, input=stdin,
+            check=False,
+        )  # fmt: skip
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def survivors(self) -> list[psutil.Process]:
+        """The processes that carry the mark."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if self.mark in process.cmdline():
+                    found.append(process)
+        return found
+
+    def clean_up(self) -> None:
+        """Kill what a failed test left behind."""
+        for process in self.survivors():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+class Finished:
+    """A command that has ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+class Served:
+    """A `mcpmux serve`; its address once it listens."""
+
+    def __init__(self, home: Home, *args: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mcpmux_tui", "serve", "--config", str(home.config), *args],
+            cwd=ROOT, env=home.env, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        self.url = line.removeprefix(LISTENING)
+        self.listening = line.startswith(LISTENING)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, limit: float = 10) -> Finished:
+        """End it by a signal."""
+        self.process.send_signal(number)
+        return self.finish(limit)
+
+    def finish(self, limit: float = 10) -> Finished:
+        """Wait for its end."""
+        out, err = self.process.communicate(timeout=limit)
+        return Finished(self.process.returncode, out, err)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        with self.process:
+            self.process.wait(10)
+
+
+class Terminal:
+    """`mcpmux` in a pseudo-terminal."""
+
+    def __init__(self, home: Home, *args: str, columns: int = 120, rows: int = 40) -> None:
+        self._ours, theirs = pty.openpty()
+        ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mcpmux_tui", *args],
+            cwd=ROOT, env=home.env, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self.output = b""
+
+    def wait_for(self, text: str, limit: float = LIMIT) -> None:
+        """Wait until `text` was written to the terminal."""
+        self._read_until(lambda: text.encode() in self.output, limit, text)
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._ours, keys.encode())
+
+    def finish(self, limit: float = 12) -> int:
+        """Read on until the program has ended; return its exit code."""
+        self._read_until(lambda: self.process.poll() is not None, limit, "the end")
+        return self.process.wait()
+
+    def _read_until(self, done: Callable[[], bool], limit: float, what: str) -> None:
+        end = time.monotonic() + limit
+        while not done():
+            if time.monotonic() > end:
+                raise AssertionError(f"no {what!r} after {limit} s in {self.output[-3000:]!r}")
+            if select.select([self._ours], [], [], 0.05)[0]:
+                with contextlib.suppress(OSError):
+                    self.output += os.read(self._ours, 65536)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(5)
+        os.close(self._ours)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def eventually(condition: Callable[[], bool], limit: float, what: str) -> float:
+    """Wait until another process has come so far; return the seconds it took."""
+    start = time.monotonic()
+    poll = select.poll()
+    while not condition():
+        if time.monotonic() - start > limit:
+            raise AssertionError(f"not within {limit} s: {what}")
+        poll.poll(50)
+    return time.monotonic() - start
+
+
+def home_at(folder: Path) -> Iterator[Home]:
+    """A home for one test; nothing of it outlives the test."""
+    home = Home(folder)
+    try:
+        yield home
+    finally:
+        home.clean_up()

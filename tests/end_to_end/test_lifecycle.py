@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+
+import psutil
+import pytest
+
+from tests.end_to_end.program import RAW_STDIO, Home, Served, Terminal, eventually
+
+
+def stubborn_servers(home: Home) -> None:
+    home.write(
+        home.stdio("polite"),
+        home.stdio("stubborn", "--stubborn"),
+        "[servers.shell]\ncommand = 'sh'\nargs = ['-c', '"
+        f"sleep 600 & {sys.executable} {RAW_STDIO} --grandchild --mark {home.mark}; true']\n",
+    )
+
+
+def all_up(home: Home) -> bool:
+    return home.run("status", "--config", str(home.config)).code == 0
+
+
+def descendants(pid: int) -> list[int]:
+    return [process.pid for process in psutil.Process(pid).children(recursive=True)]
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [
+        pid
+        for pid in pids
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.behaviour("P11", "P12", "P15")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_serve_ends_cleanly_on_a_signal_and_leaves_nobody(
+    home: Home, number: signal.Signals
+) -> None:
+    stubborn_servers(home)
+    with Served(home, "--port", "0") as served:
+        eventually(lambda: all_up(home), 20, "all connected")
+        children = descendants(served.process.pid)
+        assert len(children) >= 5
+        done = served.stop(number, limit=9)
+        assert (done.code, done.out) == (0, "")
+        assert "Traceback" not in done.err
+        assert alive(children) == []
+
+
+@pytest.mark.behaviour("P14", "P15")
+@pytest.mark.parametrize("how", ["q", signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_however_the_ui_ends_nobody_is_left(home: Home, how: str | signal.Signals) -> None:
+    stubborn_servers(home)
+    with Terminal(home, "--config", str(home.config), "--port", "0") as terminal:
+        terminal.wait_for("stubborn")
+        eventually(lambda: all_up(home), 20, "all connected")
+        children = descendants(terminal.process.pid)
+        assert len(children) >= 6
+        if isinstance(how, str):
+            terminal.press(how)
+        else:
+            terminal.process.send_signal(how)
+        terminal.finish(limit=12)
+        eventually(lambda: alive(children) == [], 8, "all gone")
+        if how is not signal.SIGKILL:
+            assert b"\x1b[?1049l" in terminal.output
+            assert b"Traceback" not in terminal.output
+
+
+def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
+    home.write(home.stdio("a"))
+    with Served(home, "--port", "0") as served:
+        second = home.run("serve", "--config", str(home.config), "--port", "0")
+        assert second.code == 4
+        assert second.out == ""
+        assert f"already runs for this config (pid {served.process.pid})" in second.err
+        assert "Traceback" not in second.err
+
+
+@pytest.mark.behaviour("B11")
+def test_a_taken_port_ends_serve_with_its_owner_named(home: Home) -> None:
+    home.write(home.stdio("a"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = home.run("serve", "--config", str(home.config), "--port", str(port))
+    assert done.code == 2
+    assert f"Port {port} is in use by pid {os.getpid()}" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_taken_port_under_the_ui_is_a_banner_and_the_servers_run(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        args = ("--config", str(home.config), "--port", str(port))
+        with Terminal(home, *args) as terminal:
+            terminal.wait_for(f"Port {port} is in use")
+            eventually(lambda: all_up(home), 20, "connected")
+            terminal.press("q")
+            assert terminal.finish() == 0
+
+
+def test_a_killed_engine_is_a_sentence_in_the_ui_and_in_the_commands(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    config = ("--config", str(home.config))
+    with Terminal(home, *config, "--port", "0") as terminal:
+        terminal.wait_for("alpha")
+        eventually(lambda: all_up(home), 20, "connected")
+        status = json.loads(home.run("status", "--json", *config).out)
+        os.kill(status["proxy"]["pid"], signal.SIGKILL)
+        terminal.wait_for("engine has ended")
+        assert home.run("status", *config).code == 3
+        terminal.press("q")
+        terminal.finish()
+        assert b"Traceback" not in terminal.output
+    with Served(home, "--port", "0") as served:
+        assert served.listening
+
+
+def test_a_second_mcpmux_attaches_and_its_quitting_stops_nothing(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    config = ("--config", str(home.config))
+    with Terminal(home, *config, "--port", "0") as first:
+        first.wait_for("alpha")
+        eventually(lambda: all_up(home), 20, "connected")
+        with Terminal(home, *config) as second:
+            second.wait_for("alpha")
+            second.press("q")
+            assert second.finish() == 0
+        assert home.run("status", *config).code == 0
+        stopped = home.run("stop", *config)
+        assert stopped.code == 0
+        assert home.run("status", *config).code == 3
+        first.wait_for("engine has ended")
+        first.press("q")
+        first.finish()
+    assert home.survivors() == []
+
+
+def test_without_a_terminal_nothing_starts_and_one_line_says_what_to_use(home: Home) -> None:
+    home.write(home.stdio("a"))
+    done = home.run("--config", str(home.config))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert "mcpmux serve" in done.err
+    home.env["TERM"] = "dumb"
+    with Terminal(home, "--config", str(home.config)) as terminal:
+        assert terminal.finish() == 2

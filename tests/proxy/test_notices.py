@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+
+import pytest
+
+from mcpmux_tui.model.ports import Upstream
+from mcpmux_tui.proxy.notices import LiveCatalog
+from tests.proxy.fakes import FakeUpstream, by_name, tool
+
+INTERVAL = 0.1
+
+
+class Heard:
+    """What was told, and when."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
+        self.endpoints: list[str | None] = []
+        self.times: list[float] = []
+        self.catalog = LiveCatalog(self._tell, INTERVAL)
+        self.catalog.replace(upstreams)
+
+    def _tell(self, endpoint: str | None) -> None:
+        self.endpoints.append(endpoint)
+        self.times.append(asyncio.get_running_loop().time())
+
+    async def settle(self) -> list[str | None]:
+        await asyncio.sleep(INTERVAL * 1.5)
+        heard, self.endpoints = self.endpoints, []
+        return heard
+
+
+async def test_only_endpoints_whose_list_changed_are_told() -> None:
+    one, two = FakeUpstream("one"), FakeUpstream("two")
+    heard = Heard(by_name(one, two))
+    await heard.settle()
+    two.tools += (tool("more"),)
+    heard.catalog.changed()
+    assert await heard.settle() == [None, "two"]
+    one.prefix = "uno"
+    heard.catalog.changed()
+    assert await heard.settle() == [None]
+    heard.catalog.changed()
+    assert await heard.settle() == []
+
+
+@pytest.mark.behaviour("X11", "MUX-T15", "MUX-T16")
+async def test_a_storm_is_told_at_once_then_once_an_interval_and_the_last_is_not_lost() -> None:
+    upstream = FakeUpstream("s")
+    heard = Heard(by_name(upstream))
+    await heard.settle()
+    heard.times.clear()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while loop.time() < began + 2.5 * INTERVAL:
+        upstream.tools += (tool(f"t{len(upstream.tools)}"),)
+        heard.catalog.changed()
+        await asyncio.sleep(0.002)
+    last = len(upstream.tools)
+    await heard.settle()
+    merged = heard.times[::2]
+    assert merged[0] - began < INTERVAL / 2
+    assert all(later - sooner > INTERVAL * 0.9 for sooner, later in itertools.pairwise(merged))
+    assert len(merged) in {3, 4}
+    assert len(heard.catalog.current.servers["s"].targets) == last
+
+
+async def test_a_change_taken_back_is_not_worth_a_word() -> None:
+    upstream = FakeUpstream("s")
+    heard = Heard(by_name(upstream))
+    await heard.settle()
+    before = upstream.tools
+    upstream.tools = ()
+    heard.catalog.changed()
+    assert heard.catalog.current.merged.tools == b"[]"
+    upstream.tools = before
+    heard.catalog.changed()
+    assert await heard.settle() == []
+    assert b"s__echo" in heard.catalog.current.merged.tools
+
+
+async def test_readers_see_a_change_at_once_and_the_same_catalog_until_the_next() -> None:
+    upstream = FakeUpstream("s")
+    heard = Heard(by_name(upstream))
+    first = heard.catalog.current
+    assert heard.catalog.current is first
+    upstream.tools += (tool("more"),)
+    heard.catalog.changed()
+    second = heard.catalog.current
+    assert set(second.merged.targets) == {"s__echo", "s__more"}
+    assert set(first.merged.targets) == {"s__echo"}
+    assert second.public == {"s": {"echo": "s__echo", "more": "s__more"}}
+    heard.catalog.close()
+
+
+async def test_of_two_tools_with_one_name_the_first_counts() -> None:
+    twins = (tool("x", first=True), tool("x", first=False), tool("X"))
+    heard = Heard(by_name(FakeUpstream("s", twins, prefix="")))
+    catalog = heard.catalog.current
+    assert list(catalog.merged.targets) == ["x", "X"]
+    assert b'"first":true' in catalog.merged.tools
+    assert b'"first":false' not in catalog.merged.tools
+    heard.catalog.close()

@@ -1,0 +1,212 @@
+"""An engine within the process: it keeps servers, obeys their states, and tells who watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+from mcpmux_tui.control.protocol import (
+    Candidate,
+    ClientChoices,
+    ClientEntry,
+    Found,
+    Imported,
+    LogLine,
+    LogPage,
+    ToolLine,
+    ToolPage,
+)
+from mcpmux_tui.model.errors import ControlError, NoEngine
+from mcpmux_tui.model.server import (
+    Action,
+    EngineSnapshot,
+    Health,
+    ProxySnapshot,
+    ServerSnapshot,
+    allowed_actions,
+    suggested_action,
+)
+
+NOW = 1_790_000_000.0
+TOKEN = "tok-3f9a1c7e5b2d8046"
+URL = "http://127.0.0.1:4114/mcp"
+
+_AFTER = {
+    Action.CONNECT: Health.CONNECTING,
+    Action.RETRY: Health.CONNECTING,
+    Action.RESTART: Health.CONNECTING,
+    Action.ENABLE: Health.CONNECTING,
+    Action.DISCONNECT: Health.IDLE,
+    Action.CANCEL: Health.IDLE,
+    Action.DISABLE: Health.DISABLED,
+}
+
+
+def server(name: str, state: Health = Health.CONNECTED, **values: object) -> ServerSnapshot:
+    """A server in a state, with what usually comes with it."""
+    usual: dict[str, object] = {
+        "action": suggested_action(state),
+        "transport": "stdio",
+        "target": f"npx -y @acme/{name}",
+        "since": NOW - 125,
+        "generation": 1,
+    }
+    if state is Health.CONNECTED:
+        usual |= {"tools": 2, "era": "2025-11-25", "pid": 4242}
+    return ServerSnapshot.model_validate({"name": name, "state": state, **usual, **values})
+
+
+class FakeEngine:
+    """Keeps a snapshot; `servers` and `proxy` change it, and the watcher hears of it."""
+
+    def __init__(
+        self, servers: Iterable[ServerSnapshot] = (), *, proxy: ProxySnapshot | None = None
+    ) -> None:
+        self.snapshot = EngineSnapshot(
+            proxy=proxy or ProxySnapshot(url=URL, pid=1),
+            servers=tuple(servers),
+            config_path="/home/ana/.config/mcpmux/config.toml",
+            version="0.1.0",
+        )
+        self.acts: list[tuple[str, Action]] = []
+        self.found = Found()
+        self.added: list[tuple[str, ...]] = []
+        self.tool_pages: dict[str, ToolPage] = {}
+        self.log_lines: dict[str, list[LogLine]] = {}
+        self.clients: tuple[tuple[str, str], ...] = (("cursor", "Cursor"), ("claude", "Claude Code"))
+        self.gate = asyncio.Event()
+        """While it is clear, every request but `watch` waits."""
+        self.gate.set()
+        self.log_requests: list[tuple[str, int]] = []
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def update(self, **values: object) -> None:
+        """Change fields of the snapshot."""
+        self.snapshot = self.snapshot.model_copy(update=values)
+        self._changed.set()
+
+    def put(self, *servers: ServerSnapshot) -> None:
+        """Add servers, or replace those of the same names."""
+        known = {one.name: one for one in (*self.snapshot.servers, *servers)}
+        self.update(servers=tuple(known.values()))
+
+    def remove(self, name: str) -> None:
+        """Take a server away."""
+        self.update(servers=tuple(s for s in self.snapshot.servers if s.name != name))
+
+    def end(self) -> None:
+        """End as an engine that was killed."""
+        self._ended = True
+        self._changed.set()
+
+    def log(self, name: str, text: str, source: str = "stderr") -> None:
+        """Add a line to a server's log."""
+        lines = self.log_lines.setdefault(name, [])
+        lines.append(LogLine(seq=len(lines) + 1, time=NOW, source=source, text=text))
+
+    async def watch(self) -> AsyncIterator[EngineSnapshot]:
+        yield self.snapshot
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            if self._ended:
+                return
+            yield self.snapshot
+
+    async def act(self, server: str, action: Action) -> None:
+        self.acts.append((server, action))
+        await self._answer()
+        known = {one.name: one for one in self.snapshot.servers}
+        if server not in known:
+            raise ControlError(f"There is no server {server}.", "Look at the list.")
+        now = known[server]
+        if action not in allowed_actions(now.state):
+            raise ControlError(f"{server} is {now.state.word}.", "Look again.")
+        state = _AFTER[action]
+        self.put(now.model_copy(update={"state": state, "action": suggested_action(state)}))
+
+    async def tools(self, server: str) -> ToolPage:
+        await self._answer()
+        usual = ToolPage(
+            tools=tuple(
+                ToolLine(name=name, public=f"{server}__{name}") for name in ("echo", "reverse")
+            )
+        )
+        return self.tool_pages.get(server, usual)
+
+    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
+        self.log_requests.append((server, after))
+        await self._answer()
+        lines = [line for line in self.log_lines.get(server, []) if line.seq > after]
+        return LogPage(lines=tuple(lines[-limit:]))
+
+    async def client_choices(self) -> ClientChoices:
+        await self._answer()
+        return ClientChoices(clients=self.clients)
+
+    async def client_entry(self, client: str) -> ClientEntry:
+        await self._answer()
+        text = (
+            '{"mcpServers": {"mcpmux": {"url": "%s",\n'
+            '  "headers": {"Authorization": "Bearer %s"}}}}' % (self.snapshot.proxy.url, TOKEN)
+        )
+        titles = dict(self.clients)
+        return ClientEntry(
+            client=client, title=titles[client], where=f"~/.{client}/mcp.json", text=text
+        )
+
+    async def find_imports(self) -> Found:
+        await self._answer()
+        return self.found
+
+    async def import_servers(self, keys: tuple[str, ...]) -> Imported:
+        await self._answer()
+        self.added.append(keys)
+        names = tuple(c.name for c in self.found.candidates if c.key in keys)
+        self.put(*(server(name, Health.CONNECTING) for name in names))
+        return Imported(added=names)
+
+    async def _answer(self) -> None:
+        await self.gate.wait()
+        if self._ended:
+            raise NoEngine("The mcpmux engine has ended.")
+
+
+def candidate(name: str, *, target: str = "", source: str = "Cursor", **values: object) -> Candidate:
+    """A server found in another tool's config."""
+    return Candidate.model_validate(
+        {
+            "key": f"{source}:{name}",
+            "name": name,
+            "target": target or f"npx -y @acme/{name}",
+            "source": source,
+            "path": "~/.cursor/mcp.json",
+            **values,
+        }
+    )
+
+
+def every_state() -> tuple[ServerSnapshot, ...]:
+    """One server in each state."""
+    return (
+        server("github", tools=46, calls=1240, last_activity=NOW - 2, last_call="search_issues"),
+        server("filesystem", tools=12, calls=310, last_activity=NOW - 9, last_call="read_file"),
+        server(
+            "postgres", Health.NEEDS_INPUT, summary="1 value missing: DATABASE_URL",
+            detail="DATABASE_URL has no value.\nSet it in the environment, then retry.",
+            missing=("DATABASE_URL",),
+        ),
+        server("linear", Health.NEEDS_SIGN_IN, summary="press c to sign in", transport="http",
+               target="https://mcp.example/linear"),
+        server("sentry", Health.FAILED, summary="exit 1: npx not found",
+               detail="The command npx was not found.\nInstall Node.js, then retry."),
+        server("jira", Health.RECONNECTING, summary="connection lost", attempt=3,
+               retry_at=NOW + 8, tools=21, calls=140),
+        server("slack", Health.SIGNING_IN, summary="waiting for the browser"),
+        server("memory", Health.CONNECTING, summary="starting npx", since=NOW - 2.1),
+        server("fetch", Health.DEGRADED, summary="2 calls failed", tools=1),
+        server("brave", Health.STOPPING, summary="stopping"),
+        server("context7", Health.IDLE, summary=""),
+        server("puppeteer", Health.DISABLED, summary=""),
+    )  # fmt: skip

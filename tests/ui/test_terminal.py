@@ -1,0 +1,148 @@
+"""The app on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pty
+import signal
+import sys
+import termios
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.ui.fake_engine import TOKEN
+
+_START = b"\x1b[?1049h"
+_PATIENCE = 15.0
+
+
+class Terminal:
+    """The other end of a terminal on which the app runs."""
+
+    def __init__(self, master: int, slave: int, process: asyncio.subprocess.Process) -> None:
+        self.master = master
+        self.slave = slave
+        self.process = process
+        self.output = bytearray()
+        self._more = asyncio.Event()
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.output += os.read(self.master, 65_536)
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self.master)
+        self._more.set()
+
+    async def shows(self, text: bytes) -> None:
+        """Wait until the app has written this."""
+        async with asyncio.timeout(_PATIENCE):
+            while text not in self.output:
+                self._more.clear()
+                await self._more.wait()
+
+    async def ended(self) -> int:
+        """Wait for the end of the app."""
+        async with asyncio.timeout(_PATIENCE):
+            return await self.process.wait()
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self.master, keys)
+
+    def hang_up(self) -> None:
+        """Close the window."""
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        self.master = -1
+
+
+@contextlib.asynccontextmanager
+async def terminal(
+    folder: Path, *args: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Terminal]:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.ui.terminal_app", str(folder), *args,
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(env or {})},
+    )  # fmt: skip
+    screen = Terminal(master, slave, process)
+    try:
+        yield screen
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        if screen.master >= 0:
+            screen.hang_up()
+        os.close(slave)
+
+
+def restored(screen: Terminal, before: list[object]) -> bool:
+    """Whether the terminal is as it was: main screen, cursor shown, no mouse, echo on."""
+    screen._read()
+    written = bytes(screen.output)
+    left = written.rfind(b"\x1b[?1049l") > written.rfind(_START) >= 0
+    cursor = written.rfind(b"\x1b[?25h") > written.rfind(b"\x1b[?25l")
+    mouse = written.rfind(b"\x1b[?1000l") > written.rfind(b"\x1b[?1000h")
+    return left and cursor and mouse and termios.tcgetattr(screen.slave)[:4] == before[:4]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+async def test_a_signal_ends_the_app_and_leaves_the_terminal_as_it_was(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    async with terminal(tmp_path) as screen:
+        before = list(termios.tcgetattr(screen.slave))
+        await screen.shows(b"github")
+        screen.process.send_signal(number)
+        assert await screen.ended() == 0
+        assert restored(screen, before)
+        assert b"Traceback" not in screen.output
+
+
+async def test_q_ends_the_app_and_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        before = list(termios.tcgetattr(screen.slave))
+        await screen.shows(b"github")
+        screen.press(b"q")
+        assert await screen.ended() == 0
+        assert restored(screen, before)
+
+
+async def test_closing_the_window_ends_the_app(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(b"github")
+        screen.hang_up()
+        assert await screen.ended() in (0, 70)
+
+
+@pytest.mark.behaviour("A8")
+async def test_a_crash_is_one_sentence_and_a_report_without_values(tmp_path: Path) -> None:
+    async with terminal(tmp_path, "crash") as screen:
+        before = list(termios.tcgetattr(screen.slave))
+        assert await screen.ended() == 70
+        assert restored(screen, before)
+        after = bytes(screen.output).rpartition(b"\x1b[?1049l")[2]
+        assert b"The screen of mcpmux failed (LookupError)" in after
+        assert b"Traceback" not in screen.output
+        assert TOKEN.encode() not in screen.output
+    report = tmp_path / "ui-crash.log"
+    assert "LookupError: a bug" in report.read_text(encoding="utf-8")
+    assert TOKEN not in report.read_text(encoding="utf-8")
+    assert report.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_terminal_that_is_not_utf_8_gets_ascii(tmp_path: Path) -> None:
+    async with terminal(tmp_path, env={"TERM": "linux"}) as screen:
+        await screen.shows(b"github")
+        screen.press(b"q")
+        assert await screen.ended() == 0
+        assert "\u25cf".encode() not in screen.output
+        assert "\u25b2".encode() not in screen.output
