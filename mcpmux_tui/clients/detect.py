@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,7 +32,8 @@ def choices(home: Path, environ: Mapping[str, str], platform: str) -> list[tuple
 
 
 def _is_here(key: str, home: Path, environ: Mapping[str, str], platform: str) -> bool:
-    if any(path.exists() for path in _traces(key, home, environ, platform)):
+    # Path.exists raises where a folder above may not be entered.
+    if any(os.path.exists(path) for path in _traces(key, home, environ, platform)):  # noqa: PTH110
         return True
     command = _COMMANDS.get(key)
     return command is not None and shutil.which(command, path=environ.get("PATH", "")) is not None

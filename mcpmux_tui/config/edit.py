@@ -72,7 +72,8 @@ def remove_server(path: Path, name: str) -> None:
         del servers[name]
 
     def in_toml(text: str) -> str:
-        return _without(text, ("servers", name)) or _inline(text, change)
+        cut = _without(text, ("servers", name))
+        return _inline(text, change) if cut is None else cut
 
     _edit(path, change, in_toml)
 
@@ -113,8 +114,10 @@ def _edit(path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str
             if after != text:
                 bom = b"\xef\xbb\xbf" if before and before.startswith(b"\xef\xbb\xbf") else b""
                 _replace(target, before, bom + after.encode())
-    except (OSError, UnicodeEncodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it would not be UTF-8"
+    except (OSError, ValueError) as error:
+        # ValueError: half a character, or a number such as 1e400.
+        wrong = "it holds a value that cannot be written back"
+        reason = error.strerror if isinstance(error, OSError) else wrong
         raise ConfigError(
             f"{shown(path)} could not be written: {reason}. It is as before.",
             "Check its permissions and the free space, then try again.",
@@ -128,14 +131,14 @@ def _changed(
     document = parse(path, text) if text.strip() else _empty(path)
     if document.form == "json":
         return _json(path, text, document, change)
-    servers: _Servers = tomllib.loads(text).get("servers", {})
+    servers, rest = _data(text)
     wanted = copy.deepcopy(servers)
     change(wanted)
     after = in_toml(text or _HEADER) if wanted != servers else text
     if "\r\n" in text and text.count("\n") == text.count("\r\n"):
         after = after.replace("\r\n", "\n").replace("\n", "\r\n")
     # The last word has the reader: whatever an edit of text did, this is what the file will say.
-    if not _is_toml(after) or tomllib.loads(after).get("servers", {}) != wanted:
+    if not _is_toml(after) or _data(after) != (wanted, rest):
         raise ConfigError(
             f"{shown(path)} is written in a way that mcpmux cannot edit safely.",
             "Make this change in your editor; mcpmux applies it when saved.",
@@ -148,6 +151,11 @@ def _empty(path: Path) -> Document:
     if path.suffix.lower() in {".json", ".jsonc"}:
         return Document("json", "mcpServers")
     return Document("toml", "servers")
+
+
+def _data(toml: str) -> tuple[_Servers, dict[str, object]]:
+    rest = tomllib.loads(toml)
+    return rest.pop("servers", {}), rest
 
 
 def _is_toml(text: str) -> bool:
@@ -210,7 +218,9 @@ def _json(path: Path, text: str, document: Document, change: Callable[[_Servers]
     if servers == before:
         return text
     indent = _INDENT.search(text)
-    after = json.dumps(data, indent=indent[1] if indent else 2, ensure_ascii=text.isascii())
+    after = json.dumps(
+        data, indent=indent[1] if indent else 2, ensure_ascii=text.isascii(), allow_nan=False
+    )
     newline = "\r\n" if "\r\n" in text else "\n"
     return (after + "\n").replace("\n", newline)
 

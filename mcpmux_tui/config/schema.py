@@ -28,6 +28,7 @@ _OUT_OF_RANGE = frozenset(
     {"greater_than", "greater_than_equal", "less_than_equal", "finite_number"}
 )
 _SHOWN = 60
+_WARNED = 8
 
 
 class Table(BaseModel):
@@ -106,12 +107,14 @@ def shown_name(name: str) -> str:
 
 
 def unknown_keys(table: Table, where: str) -> Iterator[str]:
-    """Yield a warning for each key of `table` that nobody knows."""
-    known = type(table).model_fields
-    for key in table.model_extra or {}:
-        near = difflib.get_close_matches(key, known, 1)
+    """Yield a warning for each key of `table` that nobody knows, up to a few."""
+    unknown = list(table.model_extra or {})
+    for key in unknown[:_WARNED]:
+        near = difflib.get_close_matches(key[:_SHOWN], type(table).model_fields, 1)
         meant = f"; did you mean `{near[0]}`?" if near else "; it is kept and not used."
         yield f"Unknown key `{shown_name(key)}`{where}{meant}"
+    if len(unknown) > _WARNED:
+        yield f"{len(unknown) - _WARNED} more unknown keys{where}."
 
 
 def _entry(value: object) -> Entry:

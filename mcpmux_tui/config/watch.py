@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def _folders(path: Path) -> frozenset[tuple[Path, int]]:
 
 
 def _existing(folder: Path) -> Path:
-    return next(each for each in (folder, *folder.parents) if each.is_dir())
+    # Path.is_dir raises where a folder above may not be entered.
+    return next(each for each in (folder, *folder.parents) if os.path.isdir(each))  # noqa: PTH112
 
 
 def _inode(folder: Path) -> int:

@@ -52,6 +52,9 @@ class Member:
     raw: str
     value: object
     """Numbers are their text: nothing on the way may round them."""
+    start: int
+    """Where it begins in the text it was read from, its key included."""
+    end: int
 
     @property
     def text(self) -> str | None:
@@ -91,7 +94,8 @@ def parse_object(text: str) -> dict[str, Member]:
     while True:
         if text[at : at + 1] != '"':
             raise Malformed("a key is missing")
-        key, at = _value(text, at)
+        begin = at
+        key, at = _value(text, begin)
         at = _skip(text, at)
         if text[at : at + 1] != ":":
             raise Malformed("':' is missing")
@@ -99,7 +103,7 @@ def parse_object(text: str) -> dict[str, Member]:
         value, end = _value(text, start)
         if not isinstance(key, str) or key in members:
             raise Malformed("a key appears twice")
-        members[key] = Member(text[start:end], value)
+        members[key] = Member(text[start:end], value, begin, end)
         at = _skip(text, end)
         match text[at : at + 1]:
             case ",":
@@ -124,7 +128,7 @@ def parse_array(text: str) -> list[Member]:
     while True:
         start = _skip(text, at)
         value, end = _value(text, start)
-        elements.append(Member(text[start:end], value))
+        elements.append(Member(text[start:end], value, start, end))
         at = _skip(text, end)
         match text[at : at + 1]:
             case ",":
@@ -186,6 +190,22 @@ def joined(members: Mapping[str, Member], changes: Mapping[str, str | None]) -> 
         )
         + "}"
     )
+
+
+def without(text: str, key: str) -> str:
+    """The object `text` without one top-level member; every other byte stays."""
+    members = parse_object(text)
+    keys = list(members)
+    if key not in members:
+        return text
+    at = keys.index(key)
+    if at + 1 < len(keys):
+        start, end = members[key].start, members[keys[at + 1]].start
+    elif at:
+        start, end = members[keys[at - 1]].end, members[key].end
+    else:
+        start, end = members[key].start, members[key].end
+    return text[:start] + text[end:]
 
 
 def parse_message(data: bytes) -> Message:

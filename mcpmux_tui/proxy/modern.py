@@ -17,7 +17,6 @@ from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.jsonrpc import Member, Message
 from mcpmux_tui.model.protocol import (
-    HANDSHAKE_VERSIONS,
     HEADER_METHOD,
     HEADER_MISMATCH,
     HEADER_NAME,
@@ -65,7 +64,7 @@ _REMEMBERED = 256
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _SERVER_META = jsonrpc.dumps({META_SERVER_INFO: SERVER_INFO})
 _DISCOVERED = b'"supportedVersions":%b,"capabilities":%b' % (
-    jsonrpc.dumps(MODERN_VERSIONS + HANDSHAKE_VERSIONS),
+    jsonrpc.dumps(MODERN_VERSIONS),
     jsonrpc.dumps(CAPABILITIES),
 )
 

@@ -58,6 +58,7 @@ class McpmuxApp(CrashGuard):
         state: Path,
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs | None = None,
+        animated: bool | None = None,
     ) -> None:
         super().__init__(state)
         self._engine = engine
@@ -76,7 +77,7 @@ class McpmuxApp(CrashGuard):
             copy=self._copy,
             glyphs=glyphs,
             clock=clock,
-            animated=self.animation_level != "none",
+            animated=self.animation_level != "none" if animated is None else animated,
         )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:

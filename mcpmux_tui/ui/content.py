@@ -11,7 +11,8 @@ from textual.style import Style
 
 from mcpmux_tui.text import TEXT_LIMIT, clean, one_line
 
-_BEARER = re.compile(r"(Bearer(?:\s|\\u0020)+)[^\s\"'`\\,}]+", re.IGNORECASE)
+# A token may hold anything: all is hidden up to what closes the line.
+_BEARER = re.compile(r"(Bearer\s+)\S.*?(?=[\"']?[ \t,}\])]*$)", re.IGNORECASE | re.MULTILINE)
 
 
 def plain(text: str, style: str | Style = "", *, limit: int = TEXT_LIMIT) -> Content:

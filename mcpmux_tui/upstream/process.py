@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import psutil
+
 from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream.limits import Limits
@@ -126,7 +128,14 @@ class Process:
         return True
 
     def _group_lives(self) -> bool:
-        return self._signal(0)
+        # Orphans stay zombies until init reaps them, which in a container may be never.
+        return self._signal(0) and any(_runs(pid) for pid in psutil.pids() if self._leads(pid))
+
+    def _leads(self, pid: int) -> bool:
+        try:
+            return os.getpgid(pid) == self.pid
+        except ProcessLookupError:
+            return False
 
     def _signal(self, number: int) -> bool:
         # The group's number cannot be taken by another group while anyone is left in it.
@@ -137,6 +146,13 @@ class Process:
         except PermissionError:
             return True
         return True
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _pidfd(pid: int) -> int | None:

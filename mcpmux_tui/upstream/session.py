@@ -7,9 +7,7 @@ server/utilities/subscriptions.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
@@ -22,9 +20,10 @@ from mcpmux_tui.model.errors import (
     StartFailed,
     UpstreamError,
 )
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import CANCELLED, METHOD_NOT_FOUND, TOOLS_CHANGED
 from mcpmux_tui.upstream.backoff import Backoff
+from mcpmux_tui.upstream.calls import Calls, progress_token
 from mcpmux_tui.upstream.envelope import NOBODY, enveloped, initialize_params
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.lists import fetch_tools
@@ -38,27 +37,6 @@ _LISTEN: Final = b'{"notifications":{"toolsListChanged":true}}'
 
 Listed = Callable[[Lists | None, UpstreamError | None], None]
 """Called with new lists, or with why they could not be refreshed."""
-
-
-@dataclass(eq=False, slots=True)
-class _Call:
-    """One request that waits for its answer."""
-
-    clock: asyncio.Timeout
-    patience: float | None
-    progress_token: str | None
-    failure: ConnectionLost | None = None
-
-    def alive(self) -> None:
-        """Start the silence anew."""
-        if self.patience is not None and not self.clock.expired():
-            self.clock.reschedule(asyncio.get_running_loop().time() + self.patience)
-
-    def fail(self, error: ConnectionLost) -> None:
-        """End the wait with `error`."""
-        if not self.clock.expired():
-            self.failure = error
-            self.clock.reschedule(asyncio.get_running_loop().time())
 
 
 class Session:
@@ -84,9 +62,7 @@ class Session:
         self._limits = limits
         self._listed = listed
         self._note = note
-        self._ids = itertools.count(1)
-        self._calls: dict[bytes, _Call] = {}
-        self._quiet = asyncio.Event()
+        self._calls = Calls()
         self._tasks: set[asyncio.Task[None]] = set()
         self._answering = 0
         self._stale = asyncio.Event()
@@ -154,14 +130,11 @@ class Session:
         self._closing = True
         for task in self._tasks:
             task.cancel()
-        for call in self._calls.values():
-            call.fail(ConnectionLost(reason, "Connect it again."))
+        self._calls.fail_all(ConnectionLost(reason, "Connect it again."))
         try:
             async with asyncio.timeout(self._limits.goodbye):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-                while self._calls:
-                    self._quiet.clear()
-                    await self._quiet.wait()
+                await self._calls.drained()
         except TimeoutError:
             self._note("some calls did not end in time")
         finally:
@@ -176,10 +149,7 @@ class Session:
         elif message.method == _ACKNOWLEDGED:
             self._following()
         elif message.method == _PROGRESS and message.params is not None:
-            token = _token(message.params, "progressToken")
-            for call in self._calls.values():
-                if token is not None and call.progress_token == token:
-                    call.alive()
+            self._calls.progress(message.params)
 
     def lost(self, error: UpstreamError) -> None:
         """Learn that this connection cannot be used any more."""
@@ -195,7 +165,7 @@ class Session:
         caller: Caller = NOBODY,
         name: str | None = None,
     ) -> bytes:
-        token = _token(params, "_meta", "progressToken")
+        token = progress_token(params, "_meta")
         if self.peer.era is Era.MODERN:
             params = enveloped(params, self.peer.version, caller)
         return await self._ask(method, params, patience, name=name, token=token, cancel=True)
@@ -219,29 +189,20 @@ class Session:
         name: str | None = None,
         token: str | None = None,
     ) -> bytes:
-        raw_id = b"%d" % next(self._ids)
-        call = _Call(asyncio.timeout(patience), patience, token)
-        request = Request(raw_id, method, params, name, call.alive)
+        raw_id: bytes | None = None
         try:
-            async with call.clock:
-                self._calls[raw_id] = call
-                message = await self._exchange(request)
-        except TimeoutError:
-            if call.failure is not None:
-                raise call.failure from None
-            if cancel:
+            async with self._calls.begin(patience, token) as call:
+                raw_id = call.id
+                message = await self._exchange(Request(raw_id, method, params, name, call.alive))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if cancel and raw_id is not None:
                 self._cancel(raw_id)
-            raise RequestTimeout(
-                f"no answer to {method} within {patience:g} s",
-                "Its entry's `timeout` sets how many seconds a call may be silent.",
-            ) from None
-        except asyncio.CancelledError:
-            if cancel:
-                self._cancel(raw_id)
+            if isinstance(error, TimeoutError):
+                raise RequestTimeout(
+                    f"no answer to {method} within {patience:g} s",
+                    "Its entry's `timeout` sets how many seconds a call may be silent.",
+                ) from None
             raise
-        finally:
-            del self._calls[raw_id]
-            self._quiet.set()
         if message.error is not None:
             raise rpc_error(message.error)
         return message.result or b"{}"
@@ -402,19 +363,3 @@ class Session:
         if self._followed:
             self._stale.set()
         self._followed = True
-
-
-def _token(params: bytes, *path: str) -> str | None:
-    """The raw progress token at a path of keys, or None."""
-    if b'"progressToken"' not in params:
-        return None
-    raw = params.decode("utf-8", "replace")
-    for key in path:
-        try:
-            member = jsonrpc.parse_object(raw).get(key)
-        except Malformed:
-            return None
-        if member is None:
-            return None
-        raw = member.raw
-    return raw

@@ -286,5 +286,5 @@ class _Input(asyncio.BaseProtocol):
 
     def close(self) -> None:
         """Close the pipe at once, whatever waits in it."""
-        if self._transport is not None:
+        if self._transport is not None and not self.closed:
             self._transport.abort()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
 from mcpmux_tui.model.server import Health, ServerSnapshot, suggested_action, target_of
@@ -28,10 +28,6 @@ class Condition:
     retry_at: float | None = None
     pid: int | None = None
     peer: Peer | None = None
-
-    def with_pid(self, pid: int | None) -> Condition:
-        """The same state, with the child's pid."""
-        return replace(self, pid=pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +90,18 @@ def refusal(name: str, condition: Condition) -> NotConnected:
             hint = "Try again in a moment."
         case _:
             hint = error.hint if error else ""
-    return NotConnected(f"{name} is {_STATE_WORDS.get(condition.health, 'away')}{why}.", hint)
+    return NotConnected(f"{name} {_PREDICATES.get(condition.health, 'is away')}{why}.", hint)
 
 
-_STATE_WORDS = {
-    Health.DISABLED: "disabled",
-    Health.IDLE: "disconnected",
-    Health.CONNECTING: "still connecting",
-    Health.NEEDS_SIGN_IN: "waiting for a sign-in",
-    Health.NEEDS_INPUT: "waiting for values",
-    Health.RECONNECTING: "reconnecting",
-    Health.FAILED: "failed",
-    Health.STOPPING: "stopping",
+_PREDICATES = {
+    Health.DISABLED: "is disabled",
+    Health.IDLE: "is disconnected",
+    Health.CONNECTING: "is still connecting",
+    Health.NEEDS_SIGN_IN: "is waiting for a sign-in",
+    Health.NEEDS_INPUT: "is waiting for values",
+    Health.RECONNECTING: "is reconnecting",
+    Health.FAILED: "has failed",
+    Health.STOPPING: "is stopping",
 }
 
 

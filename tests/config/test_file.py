@@ -327,12 +327,20 @@ def test_unknown_keys_are_kept_and_warned_about(tmp_path: Path) -> None:
         "Unknown key `comand`; did you mean `command`?",
         "Unknown key `alow` in `tools`; did you mean `allow`?",
     )
-    assert [warning.partition(":")[0] for warning in config.warnings] == [
+    assert [warning.partition(": an")[0] for warning in config.warnings] == [
         "Unknown key `colour`; it is kept and not used.",
         "Unknown key `prot` in `[proxy]`; did you mean `port`?",
         "`https://x.example/` in `allowed_origins` can never match",
         "`null` in `allowed_origins` can never match",
     ]
+
+
+def test_a_file_of_another_program_brings_few_warnings(tmp_path: Path) -> None:
+    keys = ", ".join(f'"setting{number}": {number}' for number in range(20_000))
+    started = time.process_time()
+    warnings = loaded(tmp_path, f'{{"mcpServers": {{}}, {keys}}}', "settings.json").warnings
+    assert (len(warnings), warnings[-1]) == (9, "19992 more unknown keys.")
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
+from mcpmux_tui.config import watch
 from mcpmux_tui.config.watch import changes
 
 PATIENCE = 8
@@ -15,11 +19,11 @@ async def watching(path: Path) -> AsyncIterator[asyncio.Queue[None]]:
     """A queue with one item for each change seen after the first look."""
     seen: asyncio.Queue[None] = asyncio.Queue()
 
-    async def watch() -> None:
+    async def look() -> None:
         async for _ in changes(path):
             seen.put_nowait(None)
 
-    task = asyncio.create_task(watch())
+    task = asyncio.create_task(look())
     try:
         await seen_again(seen)
         yield seen
@@ -87,14 +91,36 @@ async def test_the_target_of_a_link_and_a_new_target_are_seen(tmp_path: Path) ->
         await seen_again(seen)
 
 
-async def test_other_files_of_the_folder_are_no_change(tmp_path: Path) -> None:
+async def test_other_files_and_the_mere_passing_of_time_are_no_change(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     write(path, "a = 1")
     async with watching(path) as seen:
         write(tmp_path / "other.toml", "b = 1")
-        write(path, "a = 22")
-        await seen_again(seen)
-        assert seen.empty()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(seen.get(), 1.3)
+
+
+@pytest.mark.parametrize("place", ["folder/config.toml", "link.toml", "later/config.toml"])
+async def test_notices_come_without_waiting_for_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(watch, "_LOOK_MS", 3_600_000)
+    path = tmp_path / place
+    real = tmp_path / "folder" / "config.toml"
+    real.parent.mkdir()
+    if place == "link.toml":
+        path.symlink_to(real)
+    to_see = 3
+    async with watching(path) as seen, asyncio.timeout(PATIENCE):
+        # Nothing tells when the system has begun to watch, so change it until a change is seen.
+        for number in itertools.count():
+            path.parent.mkdir(exist_ok=True)
+            write(path, "#" * number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(seen.get(), 0.7)
+                to_see -= 1
+            if not to_see:
+                break
 
 
 async def test_a_circle_of_links_is_watched_like_a_missing_file(tmp_path: Path) -> None:

@@ -108,6 +108,20 @@ def test_splice_is_an_assignment(value: dict[str, object], key: str, new: object
 
 
 @pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ('{"k":1, "a" : 1.0 }', '{"a" : 1.0 }'),
+        ('{ "a" : 1.0 ,"k" : {"a":[]}  , "b":2}', '{ "a" : 1.0 ,"b":2}'),
+        ('{"a":1.0, "k":"}"\n}', '{"a":1.0\n}'),
+        ('{ "k":1 }', "{  }"),
+        ('{"a":{"k":1}}', '{"a":{"k":1}}'),
+    ],
+)
+def test_without_takes_out_one_member_and_no_other_byte(text: str, rest: str) -> None:
+    assert jsonrpc.without(text, "k") == rest
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b'{"jsonrpc":"2.0","id":12,"result":{"a":NaN}}',

@@ -226,7 +226,8 @@ async def test_a_body_beyond_the_limit_is_refused_before_it_is_read() -> None:
 
 @pytest.mark.behaviour("B10")
 async def test_a_chunked_body_beyond_the_limit_is_refused_while_it_comes() -> None:
-    async with running() as proxy, connect(proxy.port) as wire:
+    limits = replace(QUICK, linger=0.2)
+    async with running(limits=limits) as proxy, connect(proxy.port) as wire:
         await wire.send(request(proxy.port, None, headers={"Transfer-Encoding": "chunked"}))
         chunk = b"%x\r\n%b\r\n" % (2**16, b"x" * 2**16)
         with pytest.raises(ConnectionError):

@@ -40,7 +40,7 @@ async def test_discovery_names_versions_and_what_is_there() -> None:
         body, headers = modern("server/discover")
         response = await client.post(url_of(proxy), json=body, headers=headers)
         result = response.json()["result"]
-        assert MODERN in result["supportedVersions"]
+        assert result["supportedVersions"] == [MODERN]
         assert result["capabilities"] == {"tools": {"listChanged": True}}
         assert result["resultType"] == "complete"
         assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "mcpmux"

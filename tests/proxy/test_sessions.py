@@ -148,7 +148,7 @@ async def test_sessions_of_a_removed_server_end() -> None:
 
 @pytest.mark.behaviour("B10")
 async def test_beyond_the_limit_the_longest_idle_session_is_let_go() -> None:
-    async with running() as proxy, http_client() as client:
+    async with running(FakeUpstream("s")) as proxy, http_client() as client:
         url = url_of(proxy)
         sessions = [await open_session(client, url) for _ in range(70)]
         assert proxy.clients == 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 
 from mcpmux_tui.control.protocol import (
@@ -73,7 +74,10 @@ class FakeEngine:
         self.added: list[tuple[str, ...]] = []
         self.tool_pages: dict[str, ToolPage] = {}
         self.log_lines: dict[str, list[LogLine]] = {}
-        self.clients: tuple[tuple[str, str], ...] = (("cursor", "Cursor"), ("claude", "Claude Code"))
+        self.clients: tuple[tuple[str, str], ...] = (
+            ("cursor", "Cursor"),
+            ("claude", "Claude Code"),
+        )
         self.gate = asyncio.Event()
         """While it is clear, every request but `watch` waits."""
         self.gate.set()
@@ -147,10 +151,9 @@ class FakeEngine:
 
     async def client_entry(self, client: str) -> ClientEntry:
         await self._answer()
-        text = (
-            '{"mcpServers": {"mcpmux": {"url": "%s",\n'
-            '  "headers": {"Authorization": "Bearer %s"}}}}' % (self.snapshot.proxy.url, TOKEN)
-        )
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        entry = {"mcpServers": {"mcpmux": {"url": self.snapshot.proxy.url, "headers": headers}}}
+        text = json.dumps(entry, indent=2)
         titles = dict(self.clients)
         return ClientEntry(
             client=client, title=titles[client], where=f"~/.{client}/mcp.json", text=text
@@ -173,7 +176,9 @@ class FakeEngine:
             raise NoEngine("The mcpmux engine has ended.")
 
 
-def candidate(name: str, *, target: str = "", source: str = "Cursor", **values: object) -> Candidate:
+def candidate(
+    name: str, *, target: str = "", source: str = "Cursor", **values: object
+) -> Candidate:
     """A server found in another tool's config."""
     return Candidate.model_validate(
         {

@@ -29,13 +29,13 @@ class Terminal:
         self.process = process
         self.output = bytearray()
         self._more = asyncio.Event()
-        asyncio.get_running_loop().add_reader(master, self._read)
+        asyncio.get_running_loop().add_reader(master, self.read)
 
-    def _read(self) -> None:
-        try:
-            self.output += os.read(self.master, 65_536)
-        except OSError:
-            asyncio.get_running_loop().remove_reader(self.master)
+    def read(self) -> None:
+        """Take what the app has written."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.master, 65_536):
+                self.output += data
         self._more.set()
 
     async def shows(self, text: bytes) -> None:
@@ -66,6 +66,7 @@ async def terminal(
     folder: Path, *args: str, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Terminal]:
     master, slave = pty.openpty()
+    os.set_blocking(master, False)
     termios.tcsetwinsize(slave, (24, 80))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.ui.terminal_app", str(folder), *args,
@@ -86,7 +87,7 @@ async def terminal(
 
 def restored(screen: Terminal, before: list[object]) -> bool:
     """Whether the terminal is as it was: main screen, cursor shown, no mouse, echo on."""
-    screen._read()
+    screen.read()
     written = bytes(screen.output)
     left = written.rfind(b"\x1b[?1049l") > written.rfind(_START) >= 0
     cursor = written.rfind(b"\x1b[?25h") > written.rfind(b"\x1b[?25l")

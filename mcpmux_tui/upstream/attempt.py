@@ -1,0 +1,202 @@
+"""One attempt at one server: from placeholders to the end of the stop ladder, in a task of its own.
+
+It reports by events that carry its generation; those of an older one change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mcpmux_tui.model.channel import Lists
+from mcpmux_tui.model.errors import McpmuxError, StartFailed, UpstreamError
+from mcpmux_tui.model.ports import Journal, Values
+from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
+from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.negotiation import Era
+from mcpmux_tui.upstream.session import Session
+from mcpmux_tui.upstream.stdio import StdioTransport
+from mcpmux_tui.upstream.transport import Transport
+from mcpmux_tui.upstream.troubles import Ended
+
+if TYPE_CHECKING:
+    from mcpmux_tui.upstream.http import HttpTransport
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A child runs."""
+
+    generation: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """Connected; with the first lists, or why there are none."""
+
+    generation: int
+    session: Session
+    lists: Lists | None
+    error: UpstreamError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """New lists, or why they could not be refreshed."""
+
+    generation: int
+    lists: Lists | None
+    error: UpstreamError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The connection is gone or never came about; what is left of it is being cleaned up.
+
+    `on_probe`: a child ended before it answered anything but perhaps the era probe.
+    """
+
+    generation: int
+    error: McpmuxError
+    on_probe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing is left of the attempt."""
+
+    generation: int
+
+
+Event = Spawned | Up | Listed | Down | Over
+
+
+class Attempt:
+    """Connects, serves and cleans up once; `era` is the one of an earlier connection."""
+
+    def __init__(
+        self,
+        generation: int,
+        spec: ServerSpec,
+        era: Era | None,
+        *,
+        values: Values,
+        journal: Journal,
+        report: Callable[[Event], None],
+        limits: Limits,
+    ) -> None:
+        self.generation = generation
+        self._spec = spec
+        self._era = era
+        self._values = values
+        self._journal = journal
+        self._report = report
+        self._limits = limits
+        self._ending = False
+
+    def start(self, launch: Launch, previous: Set[asyncio.Task[None]]) -> asyncio.Task[None]:
+        """Begin once the `previous` attempts are over; the task ends with everything cleaned up."""
+        self._task = asyncio.create_task(
+            self._run(launch, previous), name=f"{self._spec.name}-attempt"
+        )
+        self._task.add_done_callback(self._over)
+        return self._task
+
+    def stop(self) -> None:
+        """Begin to clean up, unless that is under way."""
+        if not self._ending:
+            self._ending = True
+            self._task.cancel()
+
+    async def _run(self, launch: Launch, previous: Set[asyncio.Task[None]]) -> None:
+        if previous:
+            await asyncio.wait(previous)
+        session: Session | None = None
+        try:
+            try:
+                session = await self._session_for(await self._values.resolve(launch))
+                lists, failure = await self._open(session, launch)
+                self._report(Up(self.generation, session, lists, failure))
+                error: McpmuxError = await session.lost_with
+            except McpmuxError as met:
+                error = met
+            if session is not None and session.lost_with.done():
+                # The transport knows more than the request that was under way.
+                error = session.lost_with.result()
+            # From here on a cancel would only disturb the stop ladder.
+            self._ending = True
+            on_probe = isinstance(error, Ended) and session is not None and session.probing
+            self._report(Down(self.generation, error, on_probe))
+        finally:
+            if session is not None:
+                await session.close()
+
+    async def _open(
+        self, session: Session, launch: Launch
+    ) -> tuple[Lists | None, UpstreamError | None]:
+        """Connect and fetch the lists, in bounded time; or why there are none.
+
+        Raises UpstreamError where no connection came about.
+        """
+        limits = self._limits
+        if isinstance(launch, HttpLaunch):
+            patience, probe = limits.remote_start, limits.remote_probe
+        else:
+            patience, probe = limits.start, limits.probe
+        try:
+            async with asyncio.timeout(patience):
+                await session.open(self._era, probe)
+        except TimeoutError:
+            raise StartFailed(
+                f"not ready within {patience:g} s", "Its log may say what it waits for."
+            ) from None
+        try:
+            return await session.start(), None
+        except UpstreamError as error:
+            if session.lost_with.done():
+                raise
+            return None, error
+
+    async def _session_for(self, launch: Launch) -> Session:
+        name = self._spec.name
+        transport: Transport
+        if isinstance(launch, StdioLaunch):
+            transport = StdioTransport(
+                name,
+                launch,
+                self._values.environment(),
+                journal=self._journal,
+                spawned=lambda pid: self._report(Spawned(self.generation, pid)),
+                limits=self._limits,
+            )
+        else:
+            http = await asyncio.to_thread(_http_transport)
+            transport = http(launch, limits=self._limits)
+        return Session(
+            name,
+            transport,
+            silence=self._spec.timeout,
+            limits=self._limits,
+            listed=lambda lists, error: self._report(Listed(self.generation, lists, error)),
+            note=lambda text: self._journal.record(name, text, source="mcpmux"),
+        )
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            stumble = StartFailed(
+                f"mcpmux itself stumbled: {type(error).__name__}: {error}",
+                "Please report this; a retry may help.",
+                permanent=True,
+            )
+            self._report(Down(self.generation, stumble))
+        self._report(Over(self.generation))
+
+
+def _http_transport() -> type[HttpTransport]:
+    """Imports httpx2, which takes a while."""
+    from mcpmux_tui.upstream.http import HttpTransport
+
+    return HttpTransport

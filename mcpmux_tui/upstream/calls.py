@@ -1,0 +1,99 @@
+"""Requests under way: their ids, the silence each may last, and their common end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.jsonrpc import Malformed
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One request that waits for its answer."""
+
+    id: bytes
+    patience: float | None
+    """Seconds it may be silent."""
+    progress_token: str | None
+    clock: asyncio.Timeout
+    failure: ConnectionLost | None = None
+
+    def alive(self) -> None:
+        """Start its silence anew."""
+        if self.patience is not None and not self.clock.expired():
+            self.clock.reschedule(asyncio.get_running_loop().time() + self.patience)
+
+    def fail(self, error: ConnectionLost) -> None:
+        """End its wait with `error`."""
+        if not self.clock.expired():
+            self.failure = error
+            self.clock.reschedule(asyncio.get_running_loop().time())
+
+
+class Calls:
+    """All requests of one session."""
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+        self._waiting: dict[bytes, Call] = {}
+        self._one_less = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin(self, patience: float | None, token: str | None) -> AsyncIterator[Call]:
+        """One request, as long as the block lasts.
+
+        Raises TimeoutError when it was silent for too long, ConnectionLost when all were failed.
+        """
+        clock = asyncio.timeout(patience)
+        call = Call(b"%d" % next(self._ids), patience, token, clock)
+        try:
+            async with clock:
+                self._waiting[call.id] = call
+                yield call
+        except TimeoutError:
+            if call.failure is not None:
+                raise call.failure from None
+            raise
+        finally:
+            self._waiting.pop(call.id, None)
+            self._one_less.set()
+
+    def progress(self, params: bytes) -> None:
+        """A progress notification: the calls it names are alive."""
+        token = progress_token(params)
+        for call in self._waiting.values():
+            if token is not None and call.progress_token == token:
+                call.alive()
+
+    def fail_all(self, error: ConnectionLost) -> None:
+        """End every wait with `error`."""
+        for call in self._waiting.values():
+            call.fail(error)
+
+    async def drained(self) -> None:
+        """Wait until no request is under way."""
+        while self._waiting:
+            self._one_less.clear()
+            await self._one_less.wait()
+
+
+def progress_token(params: bytes, *path: str) -> str | None:
+    """The raw `progressToken` below a path of keys, or None."""
+    if b'"progressToken"' not in params:
+        return None
+    raw = params.decode("utf-8", "replace")
+    try:
+        for key in (*path, "progressToken"):
+            member = jsonrpc.parse_object(raw).get(key)
+            if member is None:
+                return None
+            raw = member.raw
+    except Malformed:
+        return None
+    return raw

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import resource
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from mcpmux_tui.config import edit
+from mcpmux_tui.config.file import load, parse
+from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
+
+TOML = """\
+# my servers
+
+[proxy]   # the port
+port = 4200
+
+# about a
+[servers.a]
+command = "x"  # why x
+# inside a
+args = [
+  "one", # first
+  # none
+]
+
+[servers.a.env]
+A = '''
+[servers.b]
+'''
+
+# about b
+[servers."b.c"] # quoted
+url   =   "https://b.example"   # odd spaces
+# the end of b
+
+[other]
+z = 1 # kept
+[servers."b.c".headers]
+H = "1"
+"""
+ENTRY: dict[str, JsonValue] = {
+    "command": "npx",
+    "args": ["-y", 'q"uote'],
+    "env": {"KEY": "${secret:KEY}"},
+    "enabled": False,
+}
+SPEC = ServerSpec(
+    "new", StdioLaunch("npx", ("-y", 'q"uote'), {"KEY": "${secret:KEY}"}), enabled=False
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A TOML config with comments everywhere."""
+    path = tmp_path / "config.toml"
+    path.write_text(TOML, encoding="utf-8")
+    return path
+
+
+def comments(text: str) -> list[str]:
+    return [line.partition("#")[2] for line in text.splitlines() if "#" in line]
+
+
+def specs(path: Path) -> dict[str, ServerSpec]:
+    return {spec.name: spec for spec in load(path, required=True).servers}
+
+
+def read(path: Path) -> str:
+    return path.read_bytes().decode()
+
+
+@pytest.mark.parametrize("name", ["config.toml", "servers.json"])
+def test_a_new_file_is_private_and_holds_the_server(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "new" / "folder" / name
+    edit.add_server(path, "new", ENTRY)
+    assert specs(path) == {"new": SPEC}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [name]
+    assert name.endswith("json") or read(path).startswith("# ")
+
+
+@pytest.mark.behaviour("F6")
+def test_adding_changes_no_byte_of_what_is_there(path: Path) -> None:
+    edit.add_server(path, "new", ENTRY)
+    assert read(path).startswith(TOML)
+    assert specs(path)["new"] == SPEC
+    assert set(specs(path)) == {"a", "b.c", "new"}
+
+
+@pytest.mark.behaviour("F6")
+@pytest.mark.parametrize("name", ["a", "b.c"])
+def test_switching_changes_one_line(path: Path, name: str) -> None:
+    edit.set_enabled(path, name, False)
+    lines = read(path).splitlines()
+    assert specs(path)[name].enabled is False
+    assert [line for line in lines if line not in TOML.splitlines()] == ["enabled = false"]
+    assert comments(read(path)) == comments(TOML)
+    edit.set_enabled(path, name, True)
+    assert specs(path)[name].enabled is True
+    assert comments(read(path)) == comments(TOML)
+
+
+@pytest.mark.behaviour("F6")
+def test_removing_takes_a_server_and_the_comments_inside_it(path: Path) -> None:
+    edit.remove_server(path, "a")
+    own = TOML[TOML.index("[servers.a]") : TOML.index("# about b")]
+    assert read(path) == TOML.replace(own, "")
+    edit.remove_server(path, "b.c")
+    assert load(path, required=True).servers == ()
+    assert comments(read(path)) == [
+        " my servers", " the port", " about a", " about b", " the end of b", " kept"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'servers = { a = { command = "x" }, b = { url = "https://b.example" } } # c\n',
+        '[servers]\na = { command = "x" } # c\nb.url = "https://b.example"\n',
+        'servers.a.command = "x" # c\nservers.b.url = "https://b.example"\n[z]\n',
+        '[servers]\n[servers.a]\ncommand = "x"\n[servers.b]\nurl = "https://b.example" # c',
+        'servers."a".command = "x"\n# c\n[servers.b]\nurl = "https://b.example"\nenabled = true',
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_every_way_of_writing_servers_can_be_edited(
+    tmp_path: Path, text: str, newline: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.replace("\n", newline).encode())
+    edit.add_server(path, "new", ENTRY)
+    edit.set_enabled(path, "b", False)
+    edit.set_enabled(path, "a", False)
+    assert [spec.enabled for spec in specs(path).values()] == [False, False, False]
+    assert comments(read(path)) == comments(text)
+    edit.remove_server(path, "a")
+    assert set(specs(path)) == {"b", "new"}
+    assert read(path).count("\n") == read(path).count(newline)
+
+
+texts = st.text(st.sampled_from("a\"'\\#[]{}=.\n,\t ä$"), max_size=8)
+tables = st.fixed_dictionaries(
+    {"command": texts, "args": st.lists(texts, max_size=3), "env": st.dictionaries(texts, texts)}
+)
+
+
+@given(
+    servers=st.dictionaries(st.sampled_from(["a", "b", "c.d", "e-f"]), tables, min_size=1),
+    other=st.dictionaries(texts, tables, max_size=2),
+    multiline=st.booleans(),
+)
+def test_whatever_stands_in_texts_the_right_lines_are_found_and_cut(
+    servers: dict[str, object], other: dict[str, object], multiline: bool
+) -> None:
+    before = {"servers": servers, **{f"x{key}": value for key, value in other.items()}}
+    name, *rest = servers
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        text = tomli_w.dumps(before, multiline_strings=multiline)
+        path.write_text(text, encoding="utf-8")
+        lines = text.splitlines()
+        for entry in parse(path, text).servers:
+            assert entry.line is not None
+            assert lines[entry.line - 1] in {f"[servers.{entry.name}]", f'[servers."{entry.name}"]'}
+        edit.remove_server(path, name)
+        after = tomllib.loads(read(path))
+    assert after.pop("servers", {}) == {each: servers[each] for each in rest}
+    assert after == {key: value for key, value in before.items() if key != "servers"}
+
+
+def test_what_is_so_already_writes_nothing(path: Path) -> None:
+    edit.set_enabled(path, "a", True)
+    before = path.stat()
+    edit.set_enabled(path, "a", True)
+    assert path.stat() == before
+
+
+JSON = (
+    '{\n\t"$schema": "x",\n\t"mcpServers": {\n\t\t"a": {"command": "ä", "disabled": true}\n\t}\n}\n'
+)
+
+
+def test_json_keeps_its_indentation_and_its_own_key(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text(JSON, encoding="utf-8")
+    edit.add_server(path, "new", ENTRY)
+    edit.set_enabled(path, "a", True)
+    assert specs(path)["new"] == SPEC
+    assert json.loads(read(path))["mcpServers"]["a"] == {"command": "ä", "disabled": False}
+    assert '\n\t"$schema": "x",\n\t"mcpServers": {\n\t\t"a": {\n' in read(path)
+    assert "ä" in read(path)
+    edit.remove_server(path, "a")
+    edit.remove_server(path, "new")
+    assert json.loads(read(path)) == {"$schema": "x", "mcpServers": {}}
+
+
+def test_json_in_the_form_of_vs_code_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "mcp.json"
+    path.write_text('{"servers": {}, "inputs": []}', encoding="utf-8")
+    edit.add_server(path, "new", ENTRY)
+    assert json.loads(read(path)) == {"servers": {"new": ENTRY}, "inputs": []}
+
+
+Edit = Callable[[Path], None]
+EDITS: list[Edit] = [
+    lambda path: edit.add_server(path, "new", ENTRY),
+    lambda path: edit.remove_server(path, "a"),
+    lambda path: edit.set_enabled(path, "a", False),
+]
+
+
+@pytest.mark.behaviour("F4")
+@pytest.mark.parametrize("change", EDITS)
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("c.toml", "[servers.a]\ncommand =", "not valid TOML"),
+        ("c.toml", "servers = 3", "must be a table"),
+        ("c.json", '{"mcpServers": {"a": {}}, }, ', "not valid JSON"),
+        ("c.json", '{"mcpServers": {"a": {}} /* c */}', "has comments"),
+        ("c.json", '{"mcpServers": {"a": {}, "a": {}}}', "stands twice"),
+        ("c.json", b'{"mcpServers": {"a": {}}, "b": "\xff"}', "not UTF-8"),
+        ("c.json", '{"mcpServers": {"a": {}}, "b": 1e400}', "cannot be written back"),
+        ("c.json", '{"mcpServers": {"a": {}}, "b": "\\ud800", "c": "\u00e4"}', "written back"),
+    ],
+)
+def test_a_file_that_cannot_be_edited_stays_as_it_is(
+    tmp_path: Path, change: Edit, name: str, text: str | bytes, says: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=says) as caught:
+        change(path)
+    assert caught.value.hint
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda path: edit.add_server(path, "a", ENTRY), "server named a already"),
+        (lambda path: edit.add_server(path, "no name", ENTRY), "1-40 letters"),
+        (lambda path: edit.add_server(path, "p", ENTRY), "reserved"),
+        (lambda path: edit.add_server(path, "n", {}), "no `command`"),
+        (lambda path: edit.add_server(path, "n", {"url": "https://u@x.example"}), "user name"),
+        (lambda path: edit.remove_server(path, "no"), "no server named no"),
+        (lambda path: edit.set_enabled(path, "no", True), "no server named no"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(path: Path, change: Edit, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        change(path)
+    assert read(path) == TOML
+
+
+def test_a_broken_entry_can_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[servers]\nx = 3 # c\n"b ad" = {}\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="not a table"):
+        edit.set_enabled(path, "x", False)
+    edit.remove_server(path, "b ad")
+    edit.remove_server(path, "x")
+    assert load(path, required=True).servers == ()
+
+
+def test_links_modes_and_byte_order_marks_stay(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles" / "mcpmux.toml"
+    real.parent.mkdir()
+    real.write_bytes(codecs.BOM_UTF8 + TOML.encode())
+    real.chmod(0o644)
+    link = tmp_path / "config.toml"
+    link.symlink_to(real)
+    edit.add_server(link, "new", ENTRY)
+    assert link.is_symlink()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o644
+    assert real.read_bytes().startswith(codecs.BOM_UTF8 + TOML.encode())
+
+
+@pytest.mark.behaviour("F1")
+@pytest.mark.parametrize("size", [0, 1, 100, len(TOML), len(TOML) + 10])
+def test_a_full_disk_leaves_the_old_file_whole(path: Path, size: int) -> None:
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        with pytest.raises(ConfigError, match=r"could not be written: .*It is as before"):
+            edit.add_server(path, "new", ENTRY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert read(path) == TOML
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.behaviour("F2")
+@pytest.mark.parametrize("step", ["fchmod", "fsync", "replace"])
+def test_at_every_step_the_file_is_old_or_new(
+    path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def stop(*_: object) -> None:
+        assert read(path) == TOML
+        raise OSError(5, "stopped here")
+
+    monkeypatch.setattr(Path if step == "replace" else os, step, stop)
+    with pytest.raises(ConfigError, match="stopped here"):
+        edit.add_server(path, "new", ENTRY)
+    monkeypatch.undo()
+    assert read(path) == TOML
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.behaviour("F5")
+def test_a_change_by_hand_in_between_is_never_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_hand = TOML + "# by hand\n"
+    fsync = os.fsync
+
+    def edited_meanwhile(descriptor: int) -> None:
+        fsync(descriptor)
+        path.write_text(by_hand, encoding="utf-8")
+
+    monkeypatch.setattr(os, "fsync", edited_meanwhile)
+    with pytest.raises(ConfigError, match="changed by someone else"):
+        edit.add_server(path, "new", ENTRY)
+    assert read(path) == by_hand
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.behaviour("F5")
+def test_edits_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+
+    def add_many(letter: str) -> None:
+        for number in range(10):
+            edit.add_server(path, f"{letter}{number}", {"command": "x"})
+
+    # The lock belongs to an open folder, so two threads exclude each other as two processes do.
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(add_many, "abc"))
+    assert len(tomllib.loads(read(path))["servers"]) == 30

@@ -1,0 +1,219 @@
+"""Import, copy, help and quit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mcpmux_tui.control.protocol import Found
+from mcpmux_tui.model.server import Health, ProxySnapshot
+from mcpmux_tui.ui.dialogs import entry
+from tests.ui.driving import Driver, driving
+from tests.ui.fake_engine import TOKEN, URL, FakeEngine, candidate, every_state, server
+
+_LONG = "npx -y @acme/postgres --dsn " + "postgres://db.example/" + "x" * 300 + " --last-word"
+
+
+def importing() -> FakeEngine:
+    engine = FakeEngine()
+    engine.found = Found(
+        candidates=(
+            candidate("github"),
+            candidate("postgres", target=_LONG, env=("DSN", "REGION"), cwd="/srv/db"),
+            candidate("notes", source="VS Code"),
+            candidate("twice", skip="already here"),
+        ),
+        problems=("~/.cursor/mcp.json: line 3 is not JSON.",),
+    )
+    return engine
+
+
+def joined(ui: Driver) -> str:
+    """The dialog's text without its frame and its wrapping."""
+    inside = re.findall(r"│(.*?)│", ui.text)
+    return "".join(line.strip() for line in inside)
+
+
+@pytest.fixture(autouse=True)
+def _no_clipboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def test_five_keys_from_the_start_to_a_copied_entry(tmp_path: Path) -> None:
+    async with driving(importing(), tmp_path) as ui:
+        await ui.press("i")
+        await ui.shows("[x] github")
+        await ui.press("enter")
+        await ui.shows("Add 3 servers?   enter Yes   esc No")
+        await ui.press("enter")
+        await ui.shows("◐ github")
+        assert ui.toasts == ["Added github, postgres, notes."]
+        await ui.press("y")
+        await ui.shows("1  Cursor")
+        await ui.press("enter")
+        await ui.shows("Cursor: copied")
+        assert TOKEN in ui.app.clipboard
+        assert URL in ui.app.clipboard
+
+
+async def test_the_first_screen_says_what_an_import_would_bring(tmp_path: Path) -> None:
+    async with driving(importing(), tmp_path) as ui:
+        await ui.shows("Found: 2 servers in Cursor, 1 server in VS Code")
+
+
+async def test_every_candidate_is_shown_whole(tmp_path: Path) -> None:
+    async with driving(importing(), tmp_path, size=(80, 40)) as ui:
+        await ui.press("i")
+        await ui.shows("[x] github")
+        text = joined(ui)
+        assert _LONG.replace(" ", "") in text.replace(" ", "")
+        for words in ("sets DSN, REGION", "in /srv/db", "from Cursor, ~/.cursor/mcp.json",
+                      "Not added: already here", "line 3 is not JSON."):  # fmt: skip
+            assert words in text
+
+
+async def test_nothing_is_added_without_a_yes(tmp_path: Path) -> None:
+    async with driving(importing(), tmp_path) as ui:
+        await ui.press("i")
+        await ui.shows("[x] github")
+        await ui.press("enter")
+        await ui.shows("Add 3 servers?")
+        await ui.press("escape")
+        await ui.until(lambda: "Add 3 servers?" not in ui.text)
+        await ui.press("escape")
+        await ui.shows("No servers yet")
+        assert ui.engine.added == []
+
+
+async def test_space_and_a_pick(tmp_path: Path) -> None:
+    async with driving(importing(), tmp_path, size=(80, 40)) as ui:
+        await ui.press("i")
+        await ui.shows("[x] github")
+        await ui.press("space")
+        await ui.shows("[ ] github")
+        await ui.press("a", "a")
+        await ui.shows("[ ] postgres")
+        await ui.press("enter")
+        assert "Add" not in ui.text.replace("enter Add", "").replace("Added", "")
+        await ui.press("j", "j", "space", "j", "space", "enter")
+        await ui.shows("Add 1 server?")
+        await ui.press("enter")
+        await ui.shows("◐ notes")
+        assert ui.engine.added == [("VS Code:notes",)]
+
+
+async def test_what_is_too_long_to_show_cannot_be_picked(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.found = Found(candidates=(candidate("big", target="x" * 10_000),))
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        await ui.press("i")
+        await ui.shows("Found 1 server")
+        await ui.press("space", "enter", "enter", "a", "enter", "enter")
+        assert engine.added == []
+
+
+async def test_an_import_that_finds_nothing_says_so(tmp_path: Path) -> None:
+    async with driving(FakeEngine(), tmp_path) as ui:
+        await ui.press("i")
+        await ui.shows("No servers found in the configs of other tools")
+        await ui.press("enter", "escape")
+        await ui.shows("No servers yet")
+
+
+async def test_copying_hides_the_token_and_s_shows_it_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "REVEAL", 0.3)
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("y")
+        await ui.shows("2  Claude Code")
+        await ui.press("2")
+        await ui.shows("Claude Code: copied (if your terminal allows).")
+        assert "It goes to ~/.claude/mcp.json" in ui.text
+        assert "Bearer ••••" in ui.text
+        assert TOKEN not in ui.text
+        await ui.press("s")
+        await ui.shows(TOKEN)
+        await ui.until(lambda: TOKEN not in ui.text)
+        await ui.press("escape")
+        await ui.shows("● a")
+
+
+async def test_the_token_is_not_in_a_screenshot(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("y", "enter")
+        await ui.shows("Cursor: copied")
+        assert TOKEN not in ui.app.export_screenshot()
+
+
+async def test_a_slow_engine_holds_up_no_key(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a")])
+    async with driving(engine, tmp_path) as ui:
+        engine.gate.clear()
+        for key in ("y", "i"):
+            await ui.press(key)
+            assert "esc Back" in ui.text
+            await ui.press("escape")
+            assert "esc Back" not in ui.text
+        engine.gate.set()
+
+
+async def test_help_begins_with_move_filter_help_quit_and_says_why_a_key_is_grey(
+    tmp_path: Path,
+) -> None:
+    async with driving(FakeEngine([server("a", Health.DISABLED)]), tmp_path) as ui:
+        await ui.press("question_mark")
+        await ui.shows("Move")
+        text = ui.text
+        order = [text.index(word) for word in ("Move", "Filter", "these keys", "Quit", "Restart")]
+        assert order == sorted(order)
+        assert "a is disabled; c enables it." in text
+        await ui.press("q")
+        await ui.until(lambda: "Move" not in ui.text)
+        assert ui.app.is_running
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_dialogs_fit_the_window(size: tuple[int, int], tmp_path: Path) -> None:
+    engine = importing()
+    engine.put(*every_state())
+    async with driving(engine, tmp_path, size=size) as ui:
+        for keys in (("question_mark",), ("i",), ("y",)):
+            await ui.press(*keys)
+            await ui.shows("╭")
+            assert "╰" in ui.text
+            assert "esc Back" in ui.text
+            await ui.press("escape")
+            await ui.until(lambda: "╭" not in ui.text)
+
+
+async def test_the_owner_is_asked_before_clients_lose_their_servers(tmp_path: Path) -> None:
+    proxy = ProxySnapshot(url=URL, pid=1, clients=3)
+    async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path) as ui:
+        await ui.press("q")
+        await ui.shows("3 clients are connected.")
+        await ui.press("escape")
+        await ui.until(lambda: "3 clients are" not in ui.text)
+        assert ui.app.is_running
+        await ui.press("q")
+        await ui.shows("3 clients are connected.")
+        await ui.press("q")
+        assert ui.app.return_code == 0
+
+
+async def test_ctrl_q_quits_from_a_dialog(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("question_mark", "ctrl+q")
+        assert ui.app.return_code == 0
+
+
+@pytest.mark.parametrize("owner", [True, False])
+async def test_who_disturbs_nobody_just_leaves(owner: bool, tmp_path: Path) -> None:
+    clients = 0 if owner else 3
+    proxy = ProxySnapshot(url=URL, pid=1, clients=clients)
+    async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path, owner=owner) as ui:
+        await ui.press("q")
+        assert ui.app.return_code == 0

@@ -1,0 +1,305 @@
+"""The servers screen: rows, cursor, keys, filter, header and banner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.reactive import Reactive
+
+from mcpmux_tui.model.server import Action, Health, ProxySnapshot
+from mcpmux_tui.ui.status import ASCII
+from mcpmux_tui.ui.widgets.server_row import ServerRow
+from tests.ui.driving import driving
+from tests.ui.fake_engine import NOW, URL, FakeEngine, every_state, server
+
+
+async def test_rows_stand_in_order_of_urgency_then_by_name(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        assert ui.names == [
+            "postgres", "linear", "slack", "sentry", "jira", "fetch", "memory", "brave",
+            "filesystem", "github", "context7", "puppeteer",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 24)])
+async def test_every_row_shows_shape_word_and_reason(size: tuple[int, int], tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path, size=size) as ui:
+        for words in (
+            "▲ postgres    needs input",
+            "◆ linear      sign in",
+            "✖ sentry      failed",
+            "exit 1: npx not found",
+            "↻ jira        reconnecting     21",
+            "try 3 in 8s",
+            "● github      connected        46",
+            "2s ago",
+        ):
+            assert words in ui.text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 20)])
+async def test_nothing_that_matters_is_cut_off(size: tuple[int, int], tmp_path: Path) -> None:
+    servers = (
+        server("github", tools=46, calls=140, last_activity=NOW - 2, last_call="search"),
+        server("sentry", Health.FAILED, summary="exit 1: npx not found"),
+    )
+    async with driving(FakeEngine(servers), tmp_path, size=size) as ui:
+        assert all(len(line) <= size[0] for line in ui.lines)
+        assert "…" not in ui.text
+        assert "1 connected" in ui.lines[0]
+        assert "1 failed" in ui.lines[0]
+        assert ":4114/mcp" in ui.lines[0]
+        assert "? Help" in ui.footer
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_states_of_all_kinds_leave_the_header_its_address(width: int, tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path, size=(width, 24)) as ui:
+        assert "▲ 1" in ui.lines[0]
+        assert ui.lines[0].rstrip().endswith(":4114/mcp")
+
+
+async def test_a_window_that_is_too_small_says_what_it_needs(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path, size=(40, 10)) as ui:
+        assert "needs 60 columns" in " ".join(ui.text.split())
+
+
+async def test_the_last_column_counts_with_the_clock(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        assert "2s ago  search_issues" in ui.text
+        ui.clock.now += 5
+        await ui.shows("7s ago  search_issues")
+        await ui.shows("try 3 in 3s")
+        await ui.shows("7s · starting npx")
+
+
+async def test_only_rows_that_changed_are_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    render = ServerRow.render
+
+    def counting(row: ServerRow) -> object:
+        drawn.append(row.server.name)
+        return render(row)
+
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        rows = {row.server.name: row for row in ui.app.query(ServerRow)}
+        monkeypatch.setattr(ServerRow, "render", counting)
+        ui.engine.put(server("github", tools=47, calls=1240, last_activity=NOW - 2,
+                             last_call="search_issues"))  # fmt: skip
+        await ui.shows("47")
+        assert set(drawn) == {"github"}
+        assert rows["github"] is next(
+            row for row in ui.app.query(ServerRow) if row.server.name == "github"
+        )
+    assert isinstance(ServerRow.cells, Reactive)
+
+
+async def test_the_cursor_stays_on_its_server_when_the_order_changes(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a"), server("b"), server("c")]), tmp_path) as ui:
+        await ui.press("j")
+        assert ui.cursor == "b"
+        ui.engine.put(server("c", Health.FAILED, summary="it ended"))
+        await ui.until(lambda: ui.names == ["c", "a", "b"])
+        assert ui.cursor == "b"
+        ui.engine.put(server("b", Health.NEEDS_INPUT))
+        await ui.until(lambda: ui.names == ["b", "c", "a"])
+        assert ui.cursor == "b"
+        assert "▌▲ b" in ui.text
+
+
+async def test_servers_come_and_go(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        await ui.press("j")
+        ui.engine.remove("b")
+        await ui.until(lambda: ui.names == ["a"])
+        assert ui.cursor == "a"
+        ui.engine.put(server("0"))
+        await ui.until(lambda: ui.names == ["0", "a"])
+        assert ui.cursor == "a"
+
+
+async def test_the_cursor_moves_with_letters_arrows_and_pages(tmp_path: Path) -> None:
+    names = [f"s{n:02}" for n in range(40)]
+    async with driving(FakeEngine([server(name) for name in names]), tmp_path) as ui:
+        for key, expected in [
+            ("j", "s01"), ("down", "s02"), ("k", "s01"), ("up", "s00"), ("k", "s00"),
+            ("G", "s39"), ("j", "s39"), ("g", "s00"), ("end", "s39"), ("home", "s00"),
+        ]:  # fmt: skip
+            await ui.press(key)
+            assert ui.cursor == expected, key
+        await ui.press("ctrl+d")
+        assert ui.cursor not in (None, "s00")
+        await ui.press("G")
+        await ui.shows("▌● s39")
+
+
+async def test_a_click_moves_the_cursor(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        row = next(row for row in ui.app.query(ServerRow) if row.server.name == "b")
+        await ui.pilot.click(row)
+        await ui.until(lambda: ui.cursor == "b")
+
+
+@pytest.mark.parametrize(
+    ("state", "label", "action"),
+    [
+        (Health.CONNECTED, "c Disconnect", Action.DISCONNECT),
+        (Health.IDLE, "c Connect", Action.CONNECT),
+        (Health.CONNECTING, "c Cancel", Action.CANCEL),
+        (Health.FAILED, "c Retry", Action.RETRY),
+        (Health.RECONNECTING, "c Retry", Action.RETRY),
+        (Health.NEEDS_INPUT, "c Retry", Action.RETRY),
+        (Health.DISABLED, "c Enable", Action.ENABLE),
+    ],
+)
+async def test_c_does_exactly_what_its_label_says(
+    state: Health, label: str, action: Action, tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([server("a", state)]), tmp_path) as ui:
+        assert label in ui.footer
+        await ui.press("c")
+        assert ui.engine.acts == [("a", action)]
+
+
+async def test_r_restarts_and_x_disables_and_enables(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("r")
+        assert "x Disable" in ui.footer
+        await ui.press("x")
+        await ui.until(lambda: "x Enable" in ui.footer)
+        await ui.press("x")
+        assert ui.engine.acts == [
+            ("a", Action.RESTART), ("a", Action.DISABLE), ("a", Action.ENABLE)
+        ]  # fmt: skip
+
+
+async def test_a_key_shows_at_once_that_it_was_taken_and_asks_only_once(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a")])
+    async with driving(engine, tmp_path) as ui:
+        engine.gate.clear()
+        await ui.press("c", "c")
+        assert "Disconnect…" in ui.text
+        assert engine.acts == [("a", Action.DISCONNECT)]
+        await ui.press("?", "escape")
+        engine.gate.set()
+        await ui.until(lambda: "idle" in ui.text)
+        assert "Disconnect…" not in ui.text
+
+
+async def test_a_refusal_of_the_engine_is_a_toast_with_its_hint(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a", action=Action.ENABLE)])
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("c")
+        assert ui.toasts == ["a is connected.\nLook again."]
+        await ui.press("escape")
+        assert ui.toasts == []
+
+
+async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a", Health.STOPPING)]), tmp_path) as ui:
+        await ui.press("c")
+        assert ui.engine.acts == []
+        assert ui.toasts == ["a is stopping; wait a moment."]
+
+
+async def test_the_filter_is_live_can_be_inverted_and_ends_with_esc(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        await ui.press("j", "j", "slash", *"git")
+        assert ui.names == ["github"]
+        assert ui.cursor == "github"
+        await ui.press(*["backspace"] * 3, "!", *"connected")
+        assert "github" not in ui.names
+        assert "sentry" in ui.names
+        await ui.press("escape")
+        assert len(ui.names) == 12
+        assert ui.app.focused is not None
+        await ui.press("j", "c")
+        assert len(ui.engine.acts) == 1
+
+
+async def test_enter_keeps_the_filter_while_keys_act(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        await ui.press("slash", *"hub", "enter", "c")
+        assert ui.engine.acts == [("github", Action.DISCONNECT)]
+        assert ui.names == ["github"]
+
+
+async def test_a_filter_that_matches_nothing_says_so(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        await ui.press("slash", *"foo")
+        assert 'Nothing matches "foo". esc clears.' in ui.text
+        assert ui.cursor is None
+        await ui.press("enter", "c")
+        assert ui.toasts == ["No server is selected."]
+        await ui.press("escape")
+        assert "Nothing matches" not in ui.text
+
+
+async def test_a_port_in_use_is_a_banner_over_rows_that_go_on(tmp_path: Path) -> None:
+    proxy = ProxySnapshot(
+        pid=1, error="Port 4114 is in use by pid 812 (node).", hint="End that program."
+    )
+    async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path) as ui:
+        assert "Port 4114 is in use by pid 812 (node). End that program." in ui.text
+        assert "● a" in ui.text
+        ui.engine.update(proxy=ProxySnapshot(pid=1, url=URL))
+        await ui.until(lambda: "in use" not in ui.text)
+
+
+async def test_what_the_guard_refused_last_is_shown(tmp_path: Path) -> None:
+    proxy = ProxySnapshot(pid=1, url=URL, knocks=("old", "Cursor came without a token."))
+    async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path) as ui:
+        assert "Cursor came without a token." in ui.text
+        assert "old" not in ui.text
+
+
+async def test_an_engine_that_ended_is_one_sentence_and_q_leaves_with_1(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        ui.engine.end()
+        await ui.shows("The mcpmux engine has ended")
+        await ui.press("c")
+        assert ui.toasts == ["The engine has ended."]
+        await ui.press("q")
+        assert ui.app.return_code == 1
+
+
+async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path, glyphs=ASCII) as ui:
+        assert ">#" in ui.text
+        assert ui.text.isascii()
+
+
+async def test_a_server_on_its_way_turns_only_where_animations_are_on(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a", Health.CONNECTING)])
+    async with driving(engine, tmp_path, animated=True) as ui:
+        await ui.shows("◓ a")
+    async with driving(engine, tmp_path) as ui:
+        assert "◐ a" in ui.text
+
+
+async def test_tab_reaches_the_pane_and_keys_still_act_on_the_row(tmp_path: Path) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        await ui.press("tab", "j")
+        assert ui.cursor == "postgres"
+        await ui.press("r")
+        assert ui.engine.acts == [("postgres", Action.RESTART)]
+
+
+async def test_keys_in_the_footer_can_be_clicked(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.pilot.click(offset=(ui.footer.index("r Restart") + 1, 23))
+        await ui.until(lambda: ui.engine.acts == [("a", Action.RESTART)])
+
+
+async def test_no_servers_yet_is_one_screen_of_next_steps(tmp_path: Path) -> None:
+    async with driving(FakeEngine(), tmp_path) as ui:
+        await ui.shows("None found")
+        for words in ("i  import", "config.toml", "[servers.time]", "mcpmux add time",
+                      "mcpmux --demo", URL):  # fmt: skip
+            assert words in ui.text
+        ui.engine.put(server("a"))
+        await ui.shows("● a")
+        assert "mcpmux --demo" not in ui.text

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcpmux_tui.model.spec import StdioLaunch
+from mcpmux_tui.upstream.environment import child_environment, working_folder
+
+SOURCE = {
+    "PATH": "/bin",
+    "HOME": "/home/ada",
+    "LC_ALL": "C.UTF-8",
+    "https_proxy": "http://proxy:1",
+    "SSL_CERT_FILE": "/ca.pem",
+    "XDG_RUNTIME_DIR": "/run/user/1",
+    "SSH_AUTH_SOCK": "/agent",
+    "NVM_DIR": "/nvm",
+    "npm_config_cache": "/npm",
+    "UV_CACHE_DIR": "/uv",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "GITHUB_TOKEN": "secret",
+    "MY_APP_MODE": "x",
+    "MCPMUX_TOKEN": "secret",
+    "BASH_FUNC_f%%": "() {  true; }",
+}
+
+
+@pytest.mark.behaviour("D18")
+def test_a_child_gets_the_default_groups_and_no_credential() -> None:
+    environment = child_environment(StdioLaunch("x"), SOURCE)
+    assert set(environment) == {
+        "PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE", "XDG_RUNTIME_DIR",
+        "SSH_AUTH_SOCK", "NVM_DIR", "npm_config_cache", "UV_CACHE_DIR",
+    }  # fmt: skip
+
+
+def test_declared_values_stand_above_inherited_ones() -> None:
+    launch = StdioLaunch("x", env={"HOME": "/tmp", "MCPMUX_TOKEN": "mine"})
+    environment = child_environment(launch, SOURCE)
+    assert environment["HOME"] == "/tmp"
+    assert environment["MCPMUX_TOKEN"] == "mine"
+    assert environment["PATH"] == "/bin"
+
+
+def test_globs_add_to_the_default_groups() -> None:
+    environment = child_environment(StdioLaunch("x", inherit_env=("MY_*",)), SOURCE)
+    assert environment["MY_APP_MODE"] == "x"
+    assert "GITHUB_TOKEN" not in environment
+
+
+def test_inherit_env_true_gives_everything_but_mcpmux_own_token() -> None:
+    environment = child_environment(StdioLaunch("x", inherit_env=True), SOURCE)
+    assert set(SOURCE) - set(environment) == {"MCPMUX_TOKEN", "BASH_FUNC_f%%"}
+
+
+def test_the_working_folder_is_home_unless_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert working_folder(StdioLaunch("x")) == Path("/home/ada")
+    assert working_folder(StdioLaunch("x", cwd="~/work")) == Path("/home/ada/work")
+    assert working_folder(StdioLaunch("x", cwd="/srv")) == Path("/srv")

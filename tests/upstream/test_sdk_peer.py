@@ -1,0 +1,95 @@
+"""The official SDK's server as the other side, in both eras and over both transports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mcpmux_tui.model.channel import Caller, Lists
+from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
+from mcpmux_tui.upstream.http import HttpTransport
+from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.negotiation import Era
+from mcpmux_tui.upstream.session import Session
+from mcpmux_tui.upstream.stdio import StdioTransport
+from mcpmux_tui.upstream.transport import Transport
+from tests.upstream.rig import FIXTURES, Lines, PlainValues
+
+SERVER = str(FIXTURES / "sdk_server.py")
+LIMITS = Limits(refresh_pause=0.05)
+
+
+@asynccontextmanager
+async def address() -> AsyncIterator[str]:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, SERVER, "--http", stdout=asyncio.subprocess.PIPE
+    )
+    assert child.stdout is not None
+    try:
+        yield (await child.stdout.readline()).decode().strip()
+    finally:
+        child.terminate()
+        await child.wait()
+
+
+async def talk(transport: Transport, era: Era) -> None:
+    """One whole session: lists, a call, a change of the lists."""
+    grown: asyncio.Future[Lists | None] = asyncio.get_running_loop().create_future()
+    session = Session(
+        "sdk",
+        transport,
+        silence=10,
+        limits=LIMITS,
+        listed=lambda lists, error: grown.done() or grown.set_result(lists),
+        note=lambda text: None,
+    )
+    try:
+        async with asyncio.timeout(20):
+            await session.open(era, 10)
+            assert session.peer.era is era
+            assert session.peer.info == "sdk-fixture 1.0"
+            lists = await session.start()
+            names = [tool.name for tool in lists.tools]
+            assert names[:2] == ["echo", "grow"]
+            params = b'{"name":"echo","arguments":{"text":"caf\\u00e9"}}'
+            result = json.loads(
+                await session.request("tools/call", params, caller=Caller(), name="echo")
+            )
+            assert result["content"][0]["text"] == "café"
+            # The subscription may still be on its way.
+            while not grown.done():
+                await session.request(
+                    "tools/call", b'{"name":"grow","arguments":{}}', caller=Caller(), name="grow"
+                )
+                await asyncio.wait([grown], timeout=0.2)
+            now = await grown
+            assert now is not None
+            assert "grown" in [tool.name for tool in now.tools]
+    finally:
+        await session.close()
+
+
+@pytest.mark.parametrize("era", list(Era))
+async def test_a_whole_session_over_stdio(era: Era) -> None:
+    await talk(
+        StdioTransport(
+            "sdk",
+            StdioLaunch(sys.executable, (SERVER,)),
+            PlainValues().environment(),
+            journal=Lines(),
+            spawned=lambda pid: None,
+            limits=LIMITS,
+        ),
+        era,
+    )
+
+
+async def test_whole_sessions_over_http_in_both_eras() -> None:
+    async with address() as url:
+        for era in Era:
+            await talk(HttpTransport(HttpLaunch(url), limits=LIMITS), era)
