@@ -6,9 +6,13 @@ guard       who may come in: Host, Origin, token, sizes; before the body is read
 http        one exchange: body in, JSON or an event stream out
 legacy      2024-11-05 to 2025-11-25: `initialize`, sessions, GET streams
 modern      2026-07-28: stateless requests with an envelope, `subscriptions/listen`
+calls       taking back a call that is under way
 router      `tools/call` -> the server behind a public name, bytes of `result` as received
 catalog     which public name is whose, and the merged list as bytes
+notices     when the catalog is made anew, and when clients hear of it
 names       the public names themselves
+limits      what a client may cost
+fault       an answer that is a JSON-RPC error
 proxy       joins them
 """
 

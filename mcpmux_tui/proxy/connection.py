@@ -62,9 +62,9 @@ class Connection(HttpToolsProtocol):
         return self._stage is _Stage.WHOLE and self._owed > 0
 
     @property
-    def streaming(self) -> bool:
-        """Whether an answer has begun and not ended."""
-        return self._owed > 0 and self.cycle.response_started
+    def stalled(self) -> bool:
+        """Whether the client has stopped reading its answer."""
+        return self.flow.write_paused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Make room for the newcomer, and give it a deadline."""

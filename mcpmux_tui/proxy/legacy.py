@@ -158,8 +158,12 @@ class Legacy:
             with revocable() as take_back:
                 session.calls[request_id] = take_back
                 try:
-                    result = await router.call_tool(
-                        listing, router.fields(params), session.caller, self._limits.patience
+                    return await router.call_tool(
+                        listing,
+                        router.fields(params),
+                        session.caller,
+                        modern=False,
+                        patience=self._limits.patience,
                     )
                 finally:
                     session.last_used = time.monotonic()
@@ -167,7 +171,6 @@ class Legacy:
                         del session.calls[request_id]
         except TakenBack:
             raise Fault(REQUEST_CANCELLED, "Request cancelled") from None
-        return router.as_legacy(result)
 
     async def _get(self, exchange: Exchange, endpoint: str | None) -> None:
         if not exchange.accepts(SSE):

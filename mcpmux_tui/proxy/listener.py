@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from mcpmux_tui.model.errors import PortInUse
+from mcpmux_tui.model.errors import PortInUse, UsageError
 from mcpmux_tui.proxy.connection import Connection
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.text import one_line
@@ -72,34 +72,43 @@ class Listener:
             server.close()
         for connection in list(self._connections):
             connection.shutdown()
-        tasks = set(self._state.tasks)
-        if tasks:
-            _, tasks = await asyncio.wait(tasks, timeout=self._limits.grace)
+        tasks = await _unfinished(self._state.tasks, self._limits.grace)
         for connection in list(self._connections):
-            if connection.streaming:
-                connection.transport.abort()  # its client does not read, so it cannot end well
-        await asyncio.sleep(0)
+            if connection.stalled:
+                connection.transport.abort()
+        tasks = await _unfinished(tasks, 0.1)
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._limits.grace)
+        await _unfinished(tasks, self._limits.grace)
         for connection in list(self._connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # lets aborted connections learn of it
         self._servers.clear()
 
 
+async def _unfinished(tasks: set[asyncio.Task[None]], seconds: float) -> set[asyncio.Task[None]]:
+    """Wait for `tasks` at most so long and return those that still run."""
+    if not tasks:
+        return set()
+    _, pending = await asyncio.wait(tasks, timeout=seconds)
+    return pending
+
+
 async def bind(port: int) -> tuple[int, tuple[socket.socket, ...]]:
     """Listen on 127.0.0.1 and, where there is one, ::1; port 0 takes any that is free on both.
 
-    Returns the port and the sockets. Raises PortInUse, also when only one address is taken.
+    Returns the port and the sockets. Raises PortInUse, also when only one address is taken, and
+    UsageError for a port this user may not have.
     """
     for _ in range(_TRIES):
         try:
             return _bind_both(port)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise
+                raise UsageError(
+                    f"Port {port} cannot be used: {error.strerror}.",
+                    "Choose another with --port or `port` in [proxy].",
+                ) from error
             if port:
                 raise PortInUse(port, await asyncio.to_thread(_owner, port)) from error
     raise PortInUse(port)

@@ -145,10 +145,13 @@ class Modern:
         match method:
             case "tools/call":
                 with revocable() as take_back, exchange.when_gone(take_back):
-                    result = await router.call_tool(
-                        listing, envelope.params, envelope.caller, self._limits.patience
+                    return await router.call_tool(
+                        listing,
+                        envelope.params,
+                        envelope.caller,
+                        modern=True,
+                        patience=self._limits.patience,
                     )
-                return router.as_modern(result)
             case "tools/list":
                 router.refuse_cursor(envelope.params)
                 fresh = 0 if _unsettled(listing) else FRESH_MS

@@ -71,7 +71,7 @@ class Proxy:
         return self._knocks.recent
 
     async def start(self, port: int) -> None:
-        """Listen on `port` (0: any free one). Raises PortInUse."""
+        """Listen on `port` (0: any free one). Raises PortInUse, UsageError."""
         own_port, sockets = await bind(port)
         self._guard = Guard(own_port, self._token, self._allowed_origins, self._limits)
         self._listener = Listener(self._serve, sockets, self._limits)

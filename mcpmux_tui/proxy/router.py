@@ -14,6 +14,7 @@ from mcpmux_tui.model.protocol import (
     INVALID_REQUEST,
     REQUEST_TIMEOUT,
     SERVER_UNAVAILABLE,
+    is_modern,
 )
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
@@ -43,11 +44,12 @@ def refuse_cursor(params: dict[str, Member]) -> None:
 
 
 async def call_tool(
-    listing: Listing, params: dict[str, Member], caller: Caller, patience: float
+    listing: Listing, params: dict[str, Member], caller: Caller, *, modern: bool, patience: float
 ) -> bytes:
     """Call the tool that `params` name and return the bytes of its result as received.
 
-    Raises Fault for everything that is answered with an error.
+    `modern` is the client's era; where the server's differs, `resultType` is added or taken out
+    and every other byte stays. Raises Fault for everything that is answered with an error.
     """
     name = params["name"].text if "name" in params else None
     if name is None:
@@ -70,7 +72,9 @@ async def call_tool(
         raise Fault(_code(error), str(error)) from None
     finally:
         target.upstream.record_call(target.tool, ok=ok)
-    return result
+    if is_modern(channel.protocol_version) == modern:
+        return result
+    return _as_modern(result) if modern else _as_legacy(result)
 
 
 def _code(error: McpmuxError) -> int:
@@ -84,23 +88,32 @@ def _own_meta(meta: Member) -> str | None:
     return None if kept == "{}" else kept
 
 
-def as_modern(result: bytes) -> bytes:
-    """A result for a 2026 client: `resultType` is added where an older server left it out."""
-    if b'"resultType"' in result and "resultType" in jsonrpc.parse_object(result.decode("utf-8")):
+def _as_modern(result: bytes) -> bytes:
+    """A 2025 server's result for a 2026 client, where every result has its type."""
+    if b'"resultType"' in result and _result_type(result) is not None:
         return result
     rest = result.lstrip()[1:].lstrip()
     comma = b"" if rest.startswith(b"}") else b","
     return b'{"resultType":"complete"' + comma + rest
 
 
-def as_legacy(result: bytes) -> bytes:
-    """A result for a 2025 client, as received. Raises Fault for one that asks the client."""
-    if b'"input_required"' in result:
-        kind = jsonrpc.parse_object(result.decode("utf-8")).get("resultType")
-        if kind is not None and kind.text == "input_required":
+def _as_legacy(result: bytes) -> bytes:
+    """A 2026 server's result for a 2025 client. Raises Fault for one that asks the client."""
+    match _result_type(result):
+        case Member(value="complete"):
+            return jsonrpc.without(result.decode("utf-8"), "resultType").encode("utf-8")
+        case Member(value="input_required"):
             raise Fault(
                 INVALID_REQUEST,
                 "The server asks for input that this client cannot give: it speaks an older"
                 " version of the protocol.",
             )
-    return result
+        case _:
+            return result
+
+
+def _result_type(result: bytes) -> Member | None:
+    try:
+        return jsonrpc.parse_object(result.decode("utf-8")).get("resultType")
+    except Malformed:
+        return None  # a key that stands twice: the client's own reader decides

@@ -20,6 +20,7 @@ from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
 from mcpmux_tui.ui.tasks import Failed, Tasks
+from mcpmux_tui.ui.terminal import TerminalDriver
 from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
 from mcpmux_tui.ui.toasts import toast, toast_error
 
@@ -60,7 +61,7 @@ class McpmuxApp(CrashGuard):
         glyphs: Glyphs | None = None,
         animated: bool | None = None,
     ) -> None:
-        super().__init__(state)
+        super().__init__(state, driver_class=TerminalDriver)
         self._engine = engine
         self._owner = owner
         self._snapshot: EngineSnapshot | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.segment import Segments
 from rich.text import Text
 from textual.app import App
+from textual.driver import Driver
 
 from mcpmux_tui import __version__
 from mcpmux_tui.text import clean
@@ -46,8 +47,8 @@ def describe(error: BaseException, folder: Path) -> str:
 class CrashGuard(App[int]):
     """An app whose crash shows no local variable; reports go to the folder `state`."""
 
-    def __init__(self, state: Path) -> None:
-        super().__init__()
+    def __init__(self, state: Path, *, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
         self.state = state
 
     def _fatal_error(self) -> None:

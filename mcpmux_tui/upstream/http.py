@@ -17,7 +17,7 @@ import httpx2
 
 from mcpmux_tui import __version__
 from mcpmux_tui.model.channel import Lists
-from mcpmux_tui.model.errors import ConnectionLost, StartFailed
+from mcpmux_tui.model.errors import ConnectionLost, StartFailed, UpstreamError
 from mcpmux_tui.model.jsonrpc import Malformed, Message
 from mcpmux_tui.model.protocol import (
     HEADER_METHOD,
@@ -132,7 +132,7 @@ class HttpTransport:
                 async with asyncio.timeout(self._limits.goodbye):
                     async with self._stream("DELETE", self._versioned({})):
                         pass
-            except (ConnectionLost, TimeoutError):
+            except (UpstreamError, TimeoutError):
                 # A courtesy: the server forgets the session some day without it.
                 pass
         client, self._client = self._client, None

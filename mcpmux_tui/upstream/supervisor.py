@@ -165,13 +165,13 @@ class Supervisor:
                 self._set(replace(self._condition, pid=pid))
             case Up():
                 self._up(event)
-            case Listed(lists=lists, error=error):
+            case Listed(lists=lists, error=error) if self._condition.health in SERVING:
                 self._take_lists(self._condition, lists, error)
             case Down(error=error, on_probe=on_probe):
                 self._note(error.message)
                 self._session = None
                 self._down(error, on_probe)
-            case _Due():
+            case _Due() if self._condition.health is Health.RECONNECTING:
                 self._begin()
 
     def _act(self, action: Action) -> None:

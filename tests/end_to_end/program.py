@@ -138,13 +138,15 @@ class Terminal:
         )  # fmt: skip
         os.close(theirs)
         self.output = b""
+        self._pressed = 0
 
     def wait_for(self, text: str, limit: float = LIMIT) -> None:
-        """Wait until `text` was written to the terminal."""
-        self._read_until(lambda: text.encode() in self.output, limit, text)
+        """Wait until `text` was written to the terminal since the last key."""
+        self._read_until(lambda: text.encode() in self.output[self._pressed :], limit, text)
 
     def press(self, keys: str) -> None:
         """Type."""
+        self._pressed = len(self.output)
         os.write(self._ours, keys.encode())
 
     def finish(self, limit: float = 12) -> int:

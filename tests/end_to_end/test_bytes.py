@@ -95,11 +95,22 @@ async def test_bytes_of_an_http_servers_result_are_those_of_a_direct_connection(
 
 @pytest.mark.parametrize("transport", ["pipe", "web"])
 @pytest.mark.parametrize(("client", "server"), [ERAS, ERAS[::-1]])
-async def test_across_the_eras_only_a_missing_result_type_is_added(
+async def test_across_the_eras_only_the_result_type_is_added_or_taken_out(
     engine: Engine, transport: str, client: Era, server: Era
 ) -> None:
     async with http_wire(client, engine.url, engine.token) as wire:
-        assert await wire.call(f"{transport}-{server}__hard") == EXPECTED["modern"]
+        assert await wire.call(f"{transport}-{server}__hard") == EXPECTED[client]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_server_of_both_eras_gives_each_client_the_bytes_of_its_own_era(
+    engine: Engine, era: Era
+) -> None:
+    async with (
+        pipe_wire(era) as direct,
+        http_wire(era, engine.url, engine.token) as wire,
+    ):
+        assert await wire.call("both__hard") == await direct.call("hard")
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -19,6 +19,7 @@ from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import ToolFilter
 from tests.proxy.fakes import (
     ENVELOPE,
+    MODERN,
     FakeUpstream,
     Received,
     gone,
@@ -140,7 +141,8 @@ async def test_a_question_to_a_client_that_cannot_answer_becomes_an_error() -> N
     async def answer(_: Received) -> bytes:
         return b'{"resultType":"input_required","inputRequests":{}}'
 
-    async with running(FakeUpstream("s", answer=answer)) as proxy, http_client() as client:
+    upstream = FakeUpstream("s", answer=answer, protocol_version=MODERN)
+    async with running(upstream) as proxy, http_client() as client:
         session = await open_session(client, url_of(proxy))
         body = rpc("tools/call", {"name": "s__echo"})
         response = await client.post(url_of(proxy), json=body, headers=session)

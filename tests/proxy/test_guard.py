@@ -71,8 +71,16 @@ async def test_the_token_counts_only_where_it_belongs(headers: dict[str, str]) -
 @pytest.mark.behaviour("B1")
 async def test_two_tokens_are_refused_and_the_scheme_may_be_written_any_way() -> None:
     async with running() as proxy:
-        twice = request(proxy.port, HELLO, extra=b"Authorization: Bearer wrong\r\n")
-        assert_refused(await ask(proxy.port, twice), 401)
+        good, bad = f"Bearer {TOKEN}", "Bearer wrong"
+        for first, second in ((good, bad), (bad, good)):
+            twice = request(
+                proxy.port,
+                HELLO,
+                token=None,
+                headers={"Authorization": first},
+                extra=f"Authorization: {second}\r\n".encode(),
+            )
+            assert_refused(await ask(proxy.port, twice), 401)
         other = request(
             proxy.port, HELLO, token=None, headers={"Authorization": f"bEARER  {TOKEN}"}
         )
@@ -154,10 +162,14 @@ async def test_the_own_and_listed_origins_pass() -> None:
             answer = await ask(proxy.port, request(proxy.port, HELLO, headers={"Origin": origin}))
             assert answer.status == 200
             assert "access-control-allow-origin" not in answer.headers
-        both = request(
-            proxy.port, HELLO, headers={"Origin": own[0]}, extra=b"Origin: https://evil.com\r\n"
-        )
-        assert_refused(await ask(proxy.port, both), 403)
+        for first, second in ((own[0], "https://evil.com"), ("https://evil.com", own[0])):
+            both = request(
+                proxy.port,
+                HELLO,
+                headers={"Origin": first},
+                extra=f"Origin: {second}\r\n".encode(),
+            )
+            assert_refused(await ask(proxy.port, both), 403)
 
 
 @pytest.mark.behaviour("B3")
@@ -286,6 +298,20 @@ async def test_a_header_beyond_the_limit_is_refused(extra: bytes) -> None:
         except ConnectionResetError:
             # Closed while the rest was on its way: the answer may be lost with it.
             assert len(data) > 500_000
+
+
+async def test_a_header_without_end_is_not_collected() -> None:
+    async with running() as proxy, connect(proxy.port) as wire:
+        await wire.send(b"GET /mcp HTTP/1.1\r\nX-Endless: ")
+        closed = asyncio.create_task(wire.closed(5))
+        sent = 0
+        while not closed.done() and sent < 2**22:
+            wire.writer.write(b"x" * 4096)
+            sent += 4096
+            await asyncio.wait({closed}, timeout=0.001)
+        answer = await closed
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 431")
+        assert sent < 2**21
 
 
 async def test_bytes_that_are_not_http_end_the_connection() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from contextlib import closing
 
 import pytest
 
-from mcpmux_tui.model.errors import PortInUse
+from mcpmux_tui.model.errors import PortInUse, UsageError
 from mcpmux_tui.proxy import Proxy
 from tests.proxy.fakes import (
     INITIALIZE,
@@ -27,7 +28,7 @@ from tests.proxy.fakes import (
     until,
     url_of,
 )
-from tests.proxy.wire import ask, connect, request
+from tests.proxy.wire import connect, request
 
 HELLO = json.dumps(INITIALIZE).encode()
 
@@ -71,6 +72,15 @@ async def test_a_port_taken_on_either_address_is_named_with_its_owner(host: str)
     await proxy.stop()
 
 
+async def test_a_port_that_may_not_be_had_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", denied)
+    with pytest.raises(UsageError, match="Port 80 cannot be used: Permission denied"):
+        await new_proxy().start(80)
+
+
 @needs_ipv6
 @pytest.mark.behaviour("B4", "B11")
 async def test_both_loopback_addresses_are_served_and_nothing_else() -> None:
@@ -91,9 +101,12 @@ async def test_a_restart_gets_the_same_port_at_once() -> None:
     port = proxy.port
     assert port
     for _ in range(3):
-        assert (await ask(port, request(port, HELLO))).status == 200
-        await proxy.stop()
-        await proxy.start(port)
+        async with connect(port) as wire:
+            await wire.send(request(port, HELLO))
+            assert (await wire.answer()).status == 200
+            # This end closes first, so the old connection lingers in the kernel.
+            await proxy.stop()
+            await proxy.start(port)
         assert proxy.clients == 0
     await proxy.stop()
     await proxy.stop()
@@ -173,8 +186,11 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end(
     async with running(upstream) as proxy, connect(proxy.port) as wire:
         body, headers = modern("tools/call", {"name": "s__echo"})
         data = request(proxy.port, json.dumps(body).encode(), headers=headers)
+        transport = wire.writer.transport
+        assert isinstance(transport, asyncio.ReadTransport)
+        transport.pause_reading()
         await wire.send(data + data)
-        await wire.reader.readexactly(1)
+        await until(lambda: len(upstream.requests) == 2)
         began = time.monotonic()
         await proxy.stop()
         assert time.monotonic() - began < 2

@@ -74,6 +74,7 @@ async def test_an_answer_for_another_server_is_dropped(tmp_path: Path) -> None:
         await ui.shows("a line of b")
         assert "a line of a" not in ui.text
         assert "a__echo" not in ui.text
+        assert {name for name, _ in engine.log_requests} == {"b"}
 
 
 async def test_it_asks_for_the_visible_server_alone_and_not_too_often(

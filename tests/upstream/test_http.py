@@ -3,16 +3,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import sys
 from dataclasses import replace
 
+import httpx2
 import pytest
 
+from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import ConnectionLost, NotConnected, RequestTimeout, RpcError
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch
+from mcpmux_tui.upstream.network import explain
 from tests.fixtures import raw_server
-from tests.fixtures.raw_http import RawHttp
+from tests.fixtures.raw_http import RawHttp, parse
 from tests.upstream.rig import FIXTURES, QUICK, running
 
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
@@ -65,8 +69,6 @@ async def test_an_error_answer_keeps_its_bytes(era: str) -> None:
 async def test_an_error_with_a_status_is_the_servers_own_error() -> None:
     async with RawHttp.open("--modern-only") as http, running(HttpLaunch(http.url)) as rig:
         channel = await rig.channel()
-        from mcpmux_tui.model.channel import Caller
-
         with pytest.raises(RpcError) as caught:
             await channel.request("no/such", b"{}", caller=Caller())
         assert caught.value.code == -32601
@@ -105,9 +107,7 @@ async def test_declared_headers_go_with_every_request() -> None:
 async def test_one_failed_response_fails_its_own_call(fault: str) -> None:
     async with RawHttp.open("--legacy-only") as http, running(HttpLaunch(http.url)) as rig:
         siblings = [asyncio.create_task(rig.call("slow", '{"key":"k"}')) for _ in range(4)]
-        async with asyncio.timeout(5):
-            while http.server.seen["tools/call"] < 4:
-                await asyncio.sleep(0.01)
+        await http.until(lambda: http.server.seen["tools/call"] >= 4)
         if fault == "status":
             http.refuse = [503]
             with pytest.raises(ConnectionLost, match="fixture: answered HTTP 503 Service Unavail"):
@@ -142,9 +142,7 @@ async def test_an_expired_session_is_renewed_once_and_its_calls_run_once() -> No
 async def test_a_grown_tool_list_is_fetched_again(era: str, answers: tuple[str, ...]) -> None:
     async with RawHttp.open(era, *answers) as http, running(HttpLaunch(http.url)) as rig:
         before = (await rig.reach(Health.CONNECTED)).tools
-        async with asyncio.timeout(5):
-            while not http.streams:
-                await asyncio.sleep(0.01)
+        await http.until(lambda: http.streams)
         await rig.call("grow")
         await rig.until(lambda snapshot: snapshot.tools == before + 1)
 
@@ -154,12 +152,9 @@ async def test_a_grown_tool_list_is_fetched_again(era: str, answers: tuple[str, 
 async def test_a_broken_stream_of_changes_is_opened_again_and_nothing_is_missed(era: str) -> None:
     async with RawHttp.open(era) as http, running(HttpLaunch(http.url)) as rig:
         before = (await rig.reach(Health.CONNECTED)).tools
-        async with asyncio.timeout(5):
-            while not http.streams:
-                await asyncio.sleep(0.01)
-            http.close_streams()
-            while http.streams:
-                await asyncio.sleep(0.01)
+        await http.until(lambda: http.streams)
+        http.close_streams()
+        await http.until(lambda: not http.streams)
         http.server.grow()
         await rig.until(lambda snapshot: snapshot.tools == before + 1)
 
@@ -176,14 +171,11 @@ async def test_a_server_without_a_stream_is_asked_for_it_once() -> None:
 async def test_a_cancelled_call_is_cancelled_as_its_era_does(era: str) -> None:
     async with RawHttp.open(era) as http, running(HttpLaunch(http.url)) as rig:
         slow = asyncio.create_task(rig.call("slow", '{"key":"k"}'))
-        async with asyncio.timeout(5):
-            while not http.server.seen["tools/call"]:
-                await asyncio.sleep(0.01)
-            slow.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await slow
-            while not (http.server.cancelled or http.counts["closed"]):
-                await asyncio.sleep(0.01)
+        await http.until(lambda: http.server.seen["tools/call"])
+        slow.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await slow
+        await http.until(lambda: http.server.cancelled or http.counts["closed"])
         assert bool(http.server.cancelled) == (era == "--legacy-only")
         # In the older era the server works on: leaving is no cancel.
         http.server.tell("k")
@@ -214,9 +206,7 @@ async def test_the_session_is_deleted_at_the_end() -> None:
 async def test_a_call_in_flight_fails_when_the_server_is_disconnected() -> None:
     async with RawHttp.open() as http, running(HttpLaunch(http.url)) as rig:
         slow = asyncio.create_task(rig.call("slow"))
-        async with asyncio.timeout(5):
-            while not http.server.seen["tools/call"]:
-                await asyncio.sleep(0.01)
+        await http.until(lambda: http.server.seen["tools/call"])
         rig.supervisor.post(Action.DISCONNECT)
         with pytest.raises(ConnectionLost, match="fixture: was stopped"):
             await slow
@@ -280,22 +270,50 @@ async def test_what_passes_by_itself_is_tried_again_and_nothing_else(
 
 
 @pytest.mark.behaviour("H1")
-async def test_each_kind_of_closed_door_has_its_own_words() -> None:
+async def test_a_closed_port_is_tried_again_and_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    addresses = {
-        f"http://127.0.0.1:{port}/mcp": "Connection refused by 127.0.0.1.",
-        "http://no-such-host.invalid/mcp": "No such host: no-such-host.invalid.",
-    }
-    for address, words in addresses.items():
-        async with running(HttpLaunch(address), limits=SLOW_RETRY) as rig:
-            down = await rig.reach(Health.RECONNECTING)
-            assert down.detail.startswith(words)
-    async with RawHttp.open() as http:
-        secure = http.url.replace("http:", "https:")
-        async with running(HttpLaunch(secure), limits=SLOW_RETRY) as rig:
+    async with running(HttpLaunch(f"http://127.0.0.1:{port}/mcp"), limits=SLOW_RETRY) as rig:
+        down = await rig.reach(Health.RECONNECTING)
+        assert down.detail.startswith("Connection refused by 127.0.0.1.")
+
+
+@pytest.mark.behaviour("H1")
+async def test_plain_http_behind_an_https_address_is_named() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        launch = HttpLaunch(f"https://127.0.0.1:{port}/mcp")
+        async with running(launch, limits=SLOW_RETRY) as rig:
             down = await rig.reach(Health.RECONNECTING)
             assert down.detail.startswith("No TLS with 127.0.0.1")
+
+
+def _untrusted() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+@pytest.mark.behaviour("H1")
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "no such host: mcp.example"),
+        (_untrusted(), "certificate not trusted for mcp.example"),
+        (ConnectionRefusedError(), "connection refused by mcp.example"),
+        (OSError("weird"), "mcp.example could not be reached (odd)"),
+    ],
+)
+def test_each_kind_of_closed_door_has_its_own_words(cause: OSError, words: str) -> None:
+    error = httpx2.ConnectError("odd")
+    error.__cause__ = ExceptionGroup("all failed", [OSError("first"), cause])
+    found = explain(error, "mcp.example", 5.0)
+    assert isinstance(found, NotConnected)
+    assert found.message.startswith(words)
 
 
 @pytest.mark.parametrize("url", ["ftp://x/mcp", "mcp.example", "http://[::1", "http:///mcp"])
@@ -323,27 +341,22 @@ async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_server_that_goes_away_is_noticed_and_comes_back() -> None:
-    http = RawHttp.__new__(RawHttp)
-    async with RawHttp.open("--legacy-only") as http:
-        port = int(http.url.rsplit(":", 1)[1].removesuffix("/mcp"))
-        supervised = running(HttpLaunch(http.url))
-        rig = await supervised.__aenter__()
+    http = RawHttp(parse(("--legacy-only",)))
+    listener = await http.listen()
+    async with running(HttpLaunch(http.url)) as rig:
+        await http.until(lambda: http.streams)
         await rig.reach(Health.CONNECTED)
-    try:
+        await http.close(listener)
         await rig.reach(Health.RECONNECTING)
         assert rig.supervisor.lists.tools
         again = RawHttp(http.options)
-        listener = await again.listen(port)
+        listener = await again.listen(httpx2.URL(http.url).port or 0)
         await rig.reach(Health.CONNECTED)
         assert text(await rig.call("echo")) == "{}"
-    finally:
-        await supervised.__aexit__(None, None, None)
     await again.close(listener)
 
 
 async def test_the_fixture_runs_as_a_child_with_its_knobs() -> None:
-    import httpx2
-
     child = await asyncio.create_subprocess_exec(
         sys.executable, str(FIXTURES / "raw_http.py"), "--legacy-only",
         stdout=asyncio.subprocess.PIPE,

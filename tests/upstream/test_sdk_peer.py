@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mcpmux_tui.model.channel import Caller, Lists
+from mcpmux_tui.model.errors import UpstreamError
 from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
 from mcpmux_tui.upstream.http import HttpTransport
 from mcpmux_tui.upstream.limits import Limits
@@ -40,12 +41,17 @@ async def address() -> AsyncIterator[str]:
 async def talk(transport: Transport, era: Era) -> None:
     """One whole session: lists, a call, a change of the lists."""
     grown: asyncio.Future[Lists | None] = asyncio.get_running_loop().create_future()
+
+    def listed(lists: Lists | None, error: UpstreamError | None) -> None:
+        if not grown.done():
+            grown.set_result(lists)
+
     session = Session(
         "sdk",
         transport,
         silence=10,
         limits=LIMITS,
-        listed=lambda lists, error: grown.done() or grown.set_result(lists),
+        listed=listed,
         note=lambda text: None,
     )
     try:

@@ -51,7 +51,7 @@ class ImportDialog(Dialog[Imported]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Import servers"
-            box.border_subtitle = _KEYS
+            box.border_subtitle = "esc Back"
             yield Static("Looking in the configs of other tools\u2026", id="said", markup=False)
             yield CandidateList(markup=False)
             yield Static("", id="question", markup=False)
@@ -83,8 +83,10 @@ class ImportDialog(Dialog[Imported]):
         self._say(Content("\n").join(said))
         options = self.query_one(CandidateList)
         options.add_options(Option(self._prompt(c)) for c in self._candidates)
-        options.display = bool(self._candidates)
+        self.query_one(".box").set_class(bool(self._candidates), "-full")
         self._phase = "picking"
+        if self._candidates:
+            self.query_one(".box").border_subtitle = _KEYS
         options.highlighted = 0 if self._candidates else None
         options.focus()
 

@@ -110,7 +110,8 @@ class DetailPane(VerticalScroll, can_focus=True):
             "  ",
             (f"{glyphs.state(server.state)} {server.state.word}", style),
         )
-        if server.summary:
+        detail = "" if server.state is Health.CONNECTED else server.detail
+        if server.summary and not detail:
             state += Content.styled(dot, "$muted") + line(server.summary)
         if server.since is not None and server.state in SERVING:
             up = short_time(self._clock() - server.since)
@@ -127,9 +128,8 @@ class DetailPane(VerticalScroll, can_focus=True):
         ]
         if described := dot.join(part for part in about if part):
             facts.append(line(described, "$muted"))
-        if server.detail and server.detail != server.summary:
-            wants = server.state not in SERVING and server.state is not Health.DISABLED
-            facts.append(plain(server.detail, "$foreground" if wants else "$muted"))
+        if detail:
+            facts.append(plain(detail))
         facts += [Content.assemble(("! ", "bold $warning"), plain(w)) for w in server.warnings]
         return facts
 
@@ -142,7 +142,9 @@ class DetailPane(VerticalScroll, can_focus=True):
         width = min(32, max((cell_len(one_line(tool.name)) for tool in shown), default=0))
         parts = [_heading(counted(len(page.tools), "tool"), "own name, and the name clients see")]
         parts += [
-            Content.assemble(fit(one_line(tool.name), width), "  ", line(tool.public, "$muted"))
+            Content.assemble(
+                fit(one_line(tool.name), width), "  ", line(tool.public or "not offered", "$muted")
+            )
             for tool in shown
         ]
         if more := len(page.tools) - len(shown):

@@ -35,25 +35,23 @@ class Header(Widget):
         open_door = "" if proxy.auth else "no token needed"
         right = ["  ".join(filter(None, (address, open_door, clients))), address]
         right.append(":" + address.rpartition(":")[2])
-        # Words give way first, then the address, then the counts that matter least.
-        counts = len({server.state for server in snapshot.servers})
-        left = [title + self._counts(snapshot, words=True)]
-        left += [title + self._counts(snapshot, most=most) for most in range(counts, -1, -1)]
-        for start in left:
+        # Words give way first, from the end, then the counts that matter least.
+        states = len({server.state for server in snapshot.servers})
+        left = [(words, states) for words in range(states, -1, -1)]
+        left += [(0, counts) for counts in range(states - 1, -1, -1)]
+        for words, counts in left:
+            start = title + self._counts(snapshot, words, counts)
             for end in right:
                 space = self.size.width - start.cell_length - len(end) - 1
                 if space >= 0:
                     return start + Content.assemble(" " * space, (end, "$muted"))
         return title
 
-    def _counts(
-        self, snapshot: EngineSnapshot, *, words: bool = False, most: int = len(_ORDER)
-    ) -> Content:
+    def _counts(self, snapshot: EngineSnapshot, words: int, counts: int) -> Content:
         states = [server.state for server in snapshot.servers]
-        present = [health for health in _ORDER if health in states][:most]
-        text = Content("   " if words else "  ")
-        for health in present:
-            word = f" {health.word}" if words else ""
+        text = Content("  ")
+        for place, health in enumerate([h for h in _ORDER if h in states][:counts]):
+            word = f" {health.word}" if place < words else ""
             said = f"{self._glyphs.state(health)} {states.count(health)}{word}"
             text += Content.styled(said, STYLES[health]) + Content("  ")
         return text

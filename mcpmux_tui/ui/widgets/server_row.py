@@ -89,7 +89,9 @@ class Cells:
 def tail(server: ServerSnapshot, now: float, glyphs: Glyphs) -> str:
     """The last column: what happened last, or why the server does not serve."""
     summary = one_line(server.summary)
-    if server.state in SERVING and server.last_activity is not None:
+    if server.state is Health.CONNECTED:
+        if server.last_activity is None:
+            return glyphs.none
         ago = f"{short_time(now - server.last_activity)} ago"
         return f"{ago}{GAP}{one_line(server.last_call)}".rstrip()
     if server.state is Health.RECONNECTING and server.retry_at is not None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 from textual.content import Content
 from textual.widgets import Static
 
 from mcpmux_tui.control.protocol import Found
 from mcpmux_tui.model.server import EngineSnapshot
+from mcpmux_tui.paths import shown
 from mcpmux_tui.ui.content import counted, line
 
 _TOML_EXAMPLE = '[servers.time]\ncommand = "uvx"\nargs = ["mcp-server-time"]'
 _JSON_EXAMPLE = json.dumps(
     {"mcpServers": {"time": {"command": "uvx", "args": ["mcp-server-time"]}}}
 )
-_ADD = "mcpmux add time -- uvx mcp-server-time"
+_ADD = "mcpmux add time uvx mcp-server-time"
 
 
 class Welcome(Static):
@@ -45,7 +47,7 @@ def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
         _indented(line(describe_found(found), "$muted")),
         Content(),
         Content("Or write one yourself, in"),
-        _indented(line(snapshot.config_path, "$primary")),
+        _indented(line(shown(Path(snapshot.config_path)), "$primary")),
         *(_indented(line(row, "$muted")) for row in example.splitlines()),
         Content.assemble("or with  ", (_ADD, "$primary")),
         Content(),

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.program import Home, Served, eventually
+
+BROKEN = """
+[servers.unknown-command]
+command = "mcpmux-no-such-program"
+
+[servers.missing-cwd]
+command = "sh"
+cwd = "/no/such/folder"
+
+[servers.ends-at-once]
+command = "sh"
+args = ["-c", "echo cannot open the database >&2; exit 3"]
+
+[servers.neither]
+env = {}
+
+[servers.both]
+command = "sh"
+url = "http://127.0.0.1:9/mcp"
+
+[servers.wrong-types]
+command = ["sh"]
+
+[servers.waits]
+command = "sh"
+args = ["${NOT_SET_ONE}", "${HAS_DEFAULT:-x}"]
+env = { B = "${NOT_SET_TWO}", A = "${NOT_SET_ONE}" }
+
+[servers."bad name!"]
+command = "sh"
+"""
+
+
+def config(home: Home) -> tuple[str, str]:
+    return ("--config", str(home.config))
+
+
+def states(home: Home) -> dict[str, dict[str, object]]:
+    answer = json.loads(home.run("status", "--json", *config(home)).out)
+    return {server["name"]: server for server in answer["servers"]}
+
+
+@pytest.mark.behaviour("P18", "P19", "P22", "AMG-V01")
+def test_every_broken_entry_is_a_row_with_its_reason_and_the_rest_runs(home: Home) -> None:
+    home.write(home.stdio("good"), home.stdio("noisy", "--junk", "50", "--hostile"), BROKEN)
+    with Served(home, "--port", "0") as served:
+        assert served.listening
+
+        def all_tried() -> bool:
+            now = states(home)
+            return (
+                now["good"]["state"] == now["noisy"]["state"] == "connected"
+                and "cannot open" in str(now["ends-at-once"]["detail"])
+                and now["missing-cwd"]["state"] == "failed"
+            )
+
+        eventually(all_tried, 20, "all tried")
+        now = states(home)
+        reasons = {name: f"{row['summary']} {row['detail']}" for name, row in now.items()}
+        assert "command not found: mcpmux-no-such-program" in reasons["unknown-command"]
+        assert "/no/such/folder" in reasons["missing-cwd"]
+        assert "code 3" in reasons["ends-at-once"]
+        assert "cannot open the database" in reasons["ends-at-once"]
+        assert "no `command`" in reasons["neither"]
+        assert "both `command` and `url`" in reasons["both"]
+        assert "`command` must be text" in reasons["wrong-types"]
+        assert "bad name!" in now
+        lines = home.config.read_text(encoding="utf-8").splitlines()
+        for name in ("neither", "both", "wrong-types"):
+            number = lines.index(f"[servers.{name}]") + 1
+            assert f"line {number}:" in reasons[name]
+        assert now["waits"]["state"] == "needs_input"
+        assert sorted(now["waits"]["missing"]) == ["NOT_SET_ONE", "NOT_SET_TWO"]  # type: ignore[call-overload]
+        for name, row in now.items():
+            assert (row["state"] in {"connected", "disabled"}) or row["detail"], name
+        assert not any("\x1b" in reason for reason in reasons.values())
+        assert served.stop().code == 0
+
+
+def test_a_syntax_error_ends_serve_with_path_line_and_no_traceback(home: Home) -> None:
+    home.write("[servers.a]\ncommand = 'x'\nargs = [1,,]\nenabled = true\n")
+    done = home.run("serve", *config(home))
+    assert (done.code, done.out) == (1, "")
+    assert "servers.toml" in done.err
+    assert "line 3" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_missing_config_is_an_error_and_nothing_creates_it(home: Home) -> None:
+    for command in ("serve", "list"):
+        done = home.run(command, "--config", "no-such.toml")
+        assert done.code == 1, command
+        assert "does not exist" in done.err
+    assert not Path("no-such.toml").exists()
+    assert home.run("list").out.startswith("No servers yet")
+
+
+def test_a_broken_file_keeps_the_last_good_set_running_and_says_so(home: Home) -> None:
+    home.write(home.stdio("a"))
+    good = home.config.read_text(encoding="utf-8")
+    with Served(home, "--port", "0"):
+        eventually(lambda: states(home)["a"]["state"] == "connected", 20, "connected")
+        pid = states(home)["a"]["pid"]
+        home.write(good + "[servers.b\n")
+        eventually(
+            lambda: (
+                "line" in home.run("status", "--json", *config(home)).out.split("config_error")[1]
+            ),
+            10,
+            "said",
+        )
+        assert states(home)["a"]["pid"] == pid
+        home.write(good, home.stdio("b"))
+        eventually(lambda: "b" in states(home), 10, "the new server")
+        assert states(home)["a"]["pid"] == pid
+
+
+def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -> None:
+    home.write("# mine\n", home.stdio("a"))
+    with Served(home, "--port", "0"):
+        raw = Path("tests/fixtures/raw_stdio.py").resolve()
+        added = home.run(
+            "add",
+            "b",
+            sys.executable,
+            str(raw),
+            "--mark",
+            home.mark,
+            "--env",
+            "K=v=w",
+            *config(home),
+        )
+        assert added.code == 0, added
+        eventually(lambda: states(home)["b"]["state"] == "connected", 20, "connected")
+        assert home.run("disable", "b", *config(home)).code == 0
+        assert states(home)["b"]["state"] == "disabled"
+        assert home.run("disconnect", "a", *config(home)).code == 0
+        assert states(home)["a"]["state"] == "idle"
+        assert home.run("connect", "a", *config(home)).code == 0
+        old = states(home)["a"]["pid"]
+        assert home.run("restart", "a", *config(home)).code == 0
+        assert states(home)["a"]["pid"] != old
+        assert home.run("enable", "b", *config(home)).code == 0
+        eventually(lambda: states(home)["b"]["state"] == "connected", 20, "connected")
+        assert home.run("remove", "b", *config(home)).code == 0
+        assert list(states(home)) == ["a"]
+    text = home.config.read_text(encoding="utf-8")
+    assert text.startswith("# mine\n")
+    assert list(tomllib.loads(text)["servers"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("add", "x", "https://example.com/mcp", "more"), 2, "takes no arguments"),
+        (("add", "x", "sh", "--header", "A: b"), 2, "--header is for an address"),
+        (("add", "x", "sh", "--env", "novalue"), 2, "KEY=VALUE"),
+        (("add", "bad name!", "sh"), 2, "bad name!"),
+        (("add", "x", "https://a@b.example/mcp"), 2, "cannot be added"),
+        (("remove", "nobody"), 2, "no server named"),
+        (("connect", "a"), 3, "not running"),
+        (("status",), 3, "not running"),
+        (("stop",), 3, "not running"),
+        (("serve", "--host", "0.0.0.0"), 2, "--host"),
+        (("serve", "--port", "70000"), 2, "--port"),
+        (("serve", "--timeout", "3"), 2, "--wait"),
+        (("frobnicate",), 2, "frobnicate"),
+    ],
+)
+@pytest.mark.behaviour("B4")
+def test_wrong_use_is_a_sentence_and_an_exit_code(
+    home: Home, args: tuple[str, ...], code: int, words: str
+) -> None:
+    done = home.run(*args)
+    assert done.code == code
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert not (home.folder / "config" / "config.toml").exists()
+
+
+def test_config_may_stand_before_or_after_the_command(home: Home) -> None:
+    home.write(home.stdio("a"))
+    after = home.run("list", *config(home))
+    assert home.run(*config(home), "list").out == after.out
+    assert "a  " in after.out
+
+
+def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(home: Home) -> None:
+    source = home.folder / ".cursor" / "mcp.json"
+    source.parent.mkdir()
+    long = "x" * 300
+    source.write_text(
+        json.dumps({"mcpServers": {"one": {"command": "sh", "args": ["-c", f"echo {long}"]}}}),
+        encoding="utf-8",
+    )
+    before = source.read_bytes()
+    declined = home.run("import", stdin="n\n")
+    assert f"sh -c 'echo {long}'" in declined.out
+    assert "No servers yet" in home.run("list").out
+    accepted = home.run("import", stdin="y\n")
+    assert "Added one." in accepted.out
+    again = home.run("import", stdin="y\n")
+    assert "already here" in again.out
+    assert "Nothing to add" in again.out
+    assert source.read_bytes() == before
+
+
+def test_serve_with_wait_ends_by_cause_when_not_all_connect_in_time(home: Home) -> None:
+    home.write(home.stdio("a"), "[servers.b]\ncommand = 'mcpmux-no-such-program'\n")
+    done = home.run("serve", "--port", "0", "--wait", "--timeout", "10", *config(home))
+    assert (done.code, done.out) == (11, "")
+    home.write(home.stdio("a"))
+    with Served(home, "--port", "0", "--wait", "--timeout", "15") as served:
+        assert served.listening
+        assert states(home)["a"]["state"] == "connected"
+    home.write(home.stdio("a", "--start-after", "30"))
+    late = home.run("serve", "--port", "0", "--wait", "--timeout", "1", *config(home))
+    assert late.code == 12
+
+
+def test_the_token_is_stable_and_a_wrong_one_is_refused(home: Home) -> None:
+    home.write("")
+    first = home.run("token", *config(home)).out
+    assert len(first.strip()) >= 43
+    assert home.run("token", *config(home)).out == first
+    home.env["MCPMUX_TOKEN"] = "not a token"
+    assert home.run("token", *config(home)).code == 2
+    home.env["MCPMUX_TOKEN"] = "given"
+    assert home.run("token", *config(home)).out == "given\n"
+
+
+def test_version(home: Home) -> None:
+    done = home.run("--version")
+    assert done.code == 0
+    assert done.out.startswith("mcpmux, version 0.")

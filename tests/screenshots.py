@@ -1,0 +1,257 @@
+"""The pictures of the README, from the program as it runs: `python -m tests.screenshots`.
+
+Real engines, real servers, real calls. Only what differs from run to run and from machine to
+machine (times, process ids, ports, paths) is replaced on its way to the screen, so that two runs
+give the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+from textual.pilot import Pilot
+
+from mcpmux_tui.control.client import Client
+from mcpmux_tui.control.protocol import (
+    ClientChoices,
+    ClientEntry,
+    Found,
+    Imported,
+    LogPage,
+    ToolPage,
+)
+from mcpmux_tui.engine.instance import Options
+from mcpmux_tui.engine.spawn import EngineProcess
+from mcpmux_tui.model.server import ON_THE_WAY, Action, EngineSnapshot
+from mcpmux_tui.ui.app import McpmuxApp
+from mcpmux_tui.ui.status import UNICODE
+from tests.end_to_end.wire import http_wire
+
+M = TypeVar("M", bound=BaseModel)
+
+_FOLDER = Path(__file__).parents[1] / "screenshots"
+_NOW = 1_790_000_000.0
+_PORT = 4114
+_PATIENCE = 20.0
+_CALLS: tuple[tuple[str, str, dict[str, str], int], ...] = (
+    ("notes", "list", {}, 4),
+    ("text", "count", {"text": "one two three"}, 9),
+    ("clock", "zones", {}, 2),
+)
+
+
+class Posed:
+    """An engine whose answers look the same on every machine; implements the UI's `Engine`."""
+
+    def __init__(self, client: Client, home: Path) -> None:
+        self._client = client
+        self._home = str(home)
+
+    def pose(self, answer: M) -> M:
+        """Replace what belongs to this machine and this run."""
+        text = answer.model_dump_json()
+        text = text.replace(f"{sys.executable} -P -m", "python -m").replace(self._home, "~")
+        return type(answer).model_validate_json(text)
+
+    async def watch(self) -> AsyncIterator[EngineSnapshot]:
+        async for snapshot in self._client.watch():
+            yield self._still(self.pose(snapshot))
+
+    def _still(self, snapshot: EngineSnapshot) -> EngineSnapshot:
+        own = f"http://127.0.0.1:{_PORT}/mcp"
+        names = sorted(server.name for server in snapshot.servers)
+        servers = tuple(
+            server.model_copy(
+                update={
+                    "pid": server.pid and 20_000 + names.index(server.name),
+                    "since": _NOW - 754,
+                    "last_activity": server.last_activity
+                    and _NOW - 2 - 7 * names.index(server.name),
+                    "target": re.sub(r"(127\.0\.0\.1):\d+", r"\1:8931", server.target),
+                }
+            )
+            for server in snapshot.servers
+        )
+        proxy = snapshot.proxy.model_copy(update={"url": own, "pid": 20_100})
+        return snapshot.model_copy(update={"servers": servers, "proxy": proxy})
+
+    async def act(self, server: str, action: Action) -> None:
+        await self._client.act(server, action)
+
+    async def tools(self, server: str) -> ToolPage:
+        return await self._client.tools(server)
+
+    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
+        page = self.pose(await self._client.logs(server, after=after, limit=limit))
+        return LogPage(
+            lines=tuple(line.model_copy(update={"time": _NOW - 754}) for line in page.lines)
+        )
+
+    async def client_choices(self) -> ClientChoices:
+        return await self._client.client_choices()
+
+    async def client_entry(self, client: str) -> ClientEntry:
+        entry = await self._client.client_entry(client)
+        text = re.sub(r"(127\.0\.0\.1):\d+", rf"\1:{_PORT}", entry.text)
+        return entry.model_copy(update={"text": text})
+
+    async def find_imports(self) -> Found:
+        return self.pose(await self._client.find_imports())
+
+    async def import_servers(self, keys: tuple[str, ...]) -> Imported:
+        return await self._client.import_servers(keys)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One engine to take pictures of."""
+
+    client: Client
+    home: Path
+
+    async def settled(self, calls: int = 0) -> None:
+        """Wait until no server is on its way and so many calls were counted."""
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                servers = (await self.client.hello()).snapshot.servers
+                moving = any(server.state in ON_THE_WAY for server in servers)
+                if not moving and sum(server.calls for server in servers) >= calls:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def picture(
+        self, name: str, size: tuple[int, int], *presses: tuple[str, str], folder: Path
+    ) -> None:
+        """Press keys, each until a text is shown, and save what is on the screen."""
+        app = McpmuxApp(
+            Posed(self.client, self.home),
+            owner=False,
+            state=self.home,
+            clock=lambda: _NOW,
+            glyphs=UNICODE,
+            animated=False,
+        )
+        async with app.run_test(size=size) as pilot:
+            for key, text in presses:
+                if key:
+                    await pilot.press(key)
+                await _shown(pilot, text)
+            picture = app.export_screenshot()
+        (folder / name).write_text(_trimmed(picture), encoding="utf-8")
+
+
+async def _shown(pilot: Pilot[int], text: str) -> None:
+    async with asyncio.timeout(_PATIENCE):
+        while text not in "\n".join(
+            strip.text for strip in pilot.app.screen._compositor.render_strips()
+        ):
+            await asyncio.sleep(0.05)
+            await pilot.pause()
+
+
+def _trimmed(svg: str) -> str:
+    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+
+
+@asynccontextmanager
+async def studio(home: Path, options: Options) -> AsyncIterator[Studio]:
+    """Run an engine."""
+    engine = await EngineProcess.start(options)
+    try:
+        async with await Client.connect(options.folder) as client:
+            yield Studio(client, home)
+    finally:
+        await engine.stop()
+
+
+def _other_tools(home: Path) -> None:
+    """The configs of two other tools."""
+    cursor = {
+        "github": {
+            "command": "npx",
+            "args": ["-y", "@modelcontextprotocol/server-github"],
+            "env": {"GITHUB_PERSONAL_ACCESS_TOKEN": "${env:GITHUB_TOKEN}"},
+        },
+        "files": {
+            "command": "npx",
+            "args": ["-y", "@modelcontextprotocol/server-filesystem", "/srv/projects"],
+        },
+    }
+    code = {"docs": {"type": "http", "url": "https://mcp.example.com/docs"}}
+    (home / ".cursor").mkdir()
+    (home / ".cursor/mcp.json").write_text(json.dumps({"mcpServers": cursor}), encoding="utf-8")
+    user = home / ".config/Code/User"
+    user.mkdir(parents=True)
+    (user / "mcp.json").write_text(json.dumps({"servers": code}), encoding="utf-8")
+
+
+async def take(folder: Path) -> None:
+    """Take all pictures."""
+    with tempfile.TemporaryDirectory(prefix="mcpmux-pictures-") as temporary:
+        home = Path(temporary)
+        os.environ.update({"HOME": temporary, "PATH": "/usr/bin:/bin", "TZ": "UTC"})
+        time.tzset()
+        for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
+            os.environ.pop(name, None)
+        for name in [name for name in os.environ if name.startswith(("XDG_", "MCPMUX_"))]:
+            del os.environ[name]
+        await _servers(home, folder)
+        await _first_run(home, folder)
+
+
+async def _servers(home: Path, folder: Path) -> None:
+    demo = home / "demo"
+    demo.mkdir(mode=0o700)
+    state = demo / "state"
+    options = Options(config=demo / "config.toml", required=True, folder=state, port=0, demo=demo)
+    async with studio(home, options) as one:
+        await one.settled()
+        url = (await one.client.hello()).snapshot.proxy.url or ""
+        token = (state / "token").read_text(encoding="ascii").strip()
+        total = 0
+        async with http_wire("legacy", url, token) as agent:
+            for server, tool, arguments, times in _CALLS:
+                for _ in range(times):
+                    await agent.call(f"{server}__{tool}", arguments)
+                total += times
+            await one.settled(total)
+            await _demo_pictures(one, folder)
+
+
+async def _demo_pictures(one: Studio, folder: Path) -> None:
+    to_clock = (("", "1 failed"), ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
+    await one.picture("servers.svg", (120, 24), *to_clock, folder=folder)
+    to_search = (("", "1 failed"), ("j", "not on the PATH"), ("", "Log"))
+    await one.picture("servers-80x24.svg", (80, 24), *to_search, folder=folder)
+    to_entry = (*to_search, ("y", "Cursor"), ("2", "copied"))
+    await one.picture("client-entry.svg", (80, 24), *to_entry, folder=folder)
+
+
+async def _first_run(home: Path, folder: Path) -> None:
+    _other_tools(home)
+    config = home / ".config/mcpmux/config.toml"
+    options = Options(config=config, required=False, folder=home / "state", port=0)
+    async with studio(home, options) as one:
+        await one.picture("first-run.svg", (80, 24), ("", "Found: "), folder=folder)
+        await one.picture(
+            "import.svg", (80, 24), ("", "Found: "), ("i", "[x] github"), ("enter", "Add 3"),
+            folder=folder,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else _FOLDER
+    target.mkdir(exist_ok=True)
+    asyncio.run(take(target))
