@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,9 @@ async def _open(options: Options) -> int:
     try:
         return await _show(await _attach(options), options, owner=True)
     finally:
-        click.echo("Stopping the servers…", err=True)
+        # The window may be closed already.
+        with contextlib.suppress(OSError):
+            click.echo("Stopping the servers…", err=True)
         await engine.stop()
 
 

@@ -149,6 +149,15 @@ async def test_the_token_is_not_in_a_screenshot(tmp_path: Path) -> None:
         assert TOKEN not in ui.app.export_screenshot()
 
 
+async def test_enter_before_the_choices_are_there_copies_the_first(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a")])
+    async with driving(engine, tmp_path) as ui:
+        engine.gate.clear()
+        await ui.press("y", "enter")
+        engine.gate.set()
+        await ui.shows("Cursor: copied")
+
+
 async def test_a_slow_engine_holds_up_no_key(tmp_path: Path) -> None:
     engine = FakeEngine([server("a")])
     async with driving(engine, tmp_path) as ui:

@@ -266,3 +266,29 @@ async def test_a_bug_of_ours_is_a_failed_row_and_no_silence() -> None:
     async with running(raw(), values=Broken()) as rig:
         failed = await rig.reach(Health.FAILED)
         assert failed.summary == "mcpmux itself stumbled: KeyError: 'oops'"
+
+
+@pytest.mark.behaviour("P12")
+async def test_no_new_process_starts_before_the_old_group_is_gone() -> None:
+    # The grandchild ignores SIGTERM, so the ladder outlasts the wait before the next try.
+    async with running(raw("--stubborn", "--grandchild")) as rig:
+        old = (await rig.reach(Health.CONNECTED)).pid
+        assert old is not None
+        os.kill(old, 9)
+        await rig.until(lambda snapshot: snapshot.pid not in {None, old})
+        assert group(old) == []
+
+
+async def test_a_disconnect_beats_a_timer_that_is_due_in_the_same_turn() -> None:
+    limits = replace(QUICK, retry_first=0.3)
+    async with running(raw("--exit", "1"), limits=limits) as rig:
+        down = await rig.reach(Health.RECONNECTING)
+        assert down.retry_at is not None
+        await asyncio.sleep(0.1)
+        asyncio.get_running_loop().call_later(0, rig.supervisor.post, Action.DISCONNECT)
+        # Hold the loop until both are due, so that one turn takes the wish and then the timer.
+        while time.time() < down.retry_at + 0.02:
+            pass
+        await rig.reach(Health.IDLE)
+        await asyncio.sleep(0.1)
+        assert rig.snapshot.state is Health.IDLE

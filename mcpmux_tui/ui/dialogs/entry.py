@@ -29,12 +29,20 @@ Copy = Callable[[str], Awaitable[str]]
 """Copies a text and returns the word for what happened."""
 
 
+class ClientList(OptionList):
+    """Clients by name; enter means one even before they are there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.copy", "Copy", show=False),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
+
+
 class EntryDialog(Dialog[None]):
     """Pick a client; its entry is copied and shown with the token hidden."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "down", "Down", show=False),
-        Binding("k", "up", "Up", show=False),
         Binding("s", "reveal", "Show the token", id="entry.reveal"),
         *(Binding(mark, f"pick({place})", show=False) for place, mark in enumerate(_MARKS)),
     ]
@@ -46,6 +54,7 @@ class EntryDialog(Dialog[None]):
         self._glyphs = glyphs
         self._clients: tuple[str, ...] = ()
         self._entry: ClientEntry | None = None
+        self._hasty = False
         self._revealed = False
         self._hiding: Timer | None = None
 
@@ -54,7 +63,7 @@ class EntryDialog(Dialog[None]):
             box.border_title = "Client entry"
             box.border_subtitle = "enter Copy  esc Back"
             yield Static("Which client? Its entry is copied.", id="said", markup=False)
-            yield OptionList(markup=False)
+            yield ClientList(markup=False)
             with VerticalScroll(id="entry"):
                 yield Static("", id="text", markup=False)
 
@@ -78,11 +87,21 @@ class EntryDialog(Dialog[None]):
         self._clients = tuple(key for key, _ in choices)
         options.highlighted = 0 if choices else None
         options.focus()
+        if self._hasty:
+            self.action_pick(0)
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self.action_pick(event.option_index)
+
+    def action_copy(self) -> None:
+        """Pick the client under the cursor; before there are any, the first."""
+        place = self.query_one(OptionList).highlighted
+        if place is None:
+            self._hasty = True
+        else:
+            self.action_pick(place)
 
     def action_pick(self, place: int) -> None:
         """Pick by number."""
@@ -138,11 +157,3 @@ class EntryDialog(Dialog[None]):
             "s Hide the token  esc Back" if revealed else "s Show the token  esc Back"
         )
         self._draw()
-
-    def action_down(self) -> None:
-        """Next client."""
-        self.query_one(OptionList).action_cursor_down()
-
-    def action_up(self) -> None:
-        """Client before."""
-        self.query_one(OptionList).action_cursor_up()
