@@ -12,7 +12,13 @@ from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.resolve import EnvironmentValues
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.model.errors import ConfigError, ControlError, PortInUse
+from mcpmux_tui.model.errors import (
+    ConfigError,
+    ControlError,
+    McpmuxError,
+    PortInUse,
+    UsageError,
+)
 from mcpmux_tui.model.server import (
     ON_THE_WAY,
     Action,
@@ -45,7 +51,7 @@ class Hub:
         self._demo = demo
         self._values = EnvironmentValues(os.environ)
         self._supervisors = {spec.name: self._supervisor(spec) for spec in config.servers}
-        self._port_trouble: PortInUse | None = None
+        self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
@@ -53,11 +59,11 @@ class Hub:
     async def start(self, port: int, *, port_required: bool) -> None:
         """Listen, then start every server in the background.
 
-        Raises PortInUse if `port_required`; else doors show the trouble with the port.
+        Raises PortInUse or UsageError if `port_required`; else doors show the port's trouble.
         """
         try:
             await self.proxy.start(port)
-        except PortInUse as error:
+        except (PortInUse, UsageError) as error:
             if port_required:
                 raise
             self._port_trouble = error
