@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"|\$\{(?:"
     r"(?:(?P<source>secret|input):(?P<id>[A-Za-z0-9_.-]{1,128})"
     r"|(?P<env>env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]{0,127}))"
-    r"(?P<default>:-(?:\$(?!\{)|[^}$])*+)?"
+    r"(?P<default>:-(?:\$(?!\{)|[^}$])*)?"
     r")\}"
     r"|(?P<stray>\$\{)"
 )

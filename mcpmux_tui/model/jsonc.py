@@ -10,10 +10,10 @@ from typing import NoReturn
 
 # A string or comment that never ends takes the rest with it: no character is looked at twice.
 _COMMENT = re.compile(
-    r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|//[^\n]*|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)', re.DOTALL
+    r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|//[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z)', re.DOTALL
 )
 _COMMA = re.compile(
-    r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[{,:][ \t\r\n]*,|,(?=[ \t\r\n]*[}\]])', re.DOTALL
+    r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[{,:][ \t\r\n]*,|,(?=[ \t\r\n]*[}\]])', re.DOTALL
 )
 _VISIBLE = re.compile(r"[^\r\n]")
 _SPACE = re.compile(r"[ \t\r\n]*")

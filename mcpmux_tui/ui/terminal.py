@@ -7,7 +7,8 @@ second reader that nothing ends.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from pathlib import Path
 from typing import TextIO
 
 from textual.app import App
@@ -15,21 +16,33 @@ from textual.drivers.linux_driver import LinuxDriver
 
 
 class Output:
-    """A stream that drops what cannot be written any more."""
+    """A stream that drops what cannot be written any more.
+
+    Once its terminal is gone its descriptor leads nowhere: what a buffer still holds would make
+    the interpreter's own flush fail, and with it the exit code.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         """Write `text` if the terminal is there."""
-        with suppress(OSError):
+        try:
             self._stream.write(text)
+        except OSError:
+            self._lose()
         return len(text)
 
     def flush(self) -> None:
         """Send what was written if the terminal is there."""
-        with suppress(OSError):
+        try:
             self._stream.flush()
+        except OSError:
+            self._lose()
+
+    def _lose(self) -> None:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno(), inheritable=False)
 
     def fileno(self) -> int:
         """The terminal's descriptor."""
