@@ -14,13 +14,7 @@ def sources(where: Where) -> Iterator[Source]:
     """Yield the servers of the user, then those of the current folder."""
     translate = translator(
         kept=r"env:[A-Za-z_][A-Za-z0-9_]*",
-        fixed={
-            "userHome": str(where.home),
-            "workspaceFolder": str(where.cwd),
-            "workspaceFolderBasename": where.cwd.name,
-            "pathSeparator": "/",
-            "/": "/",
-        },
+        fixed=where.variables(),
     )
     yield Source(TOOL, where.home / ".cursor" / "mcp.json", ("mcpServers",), translate)
     if where.cwd != where.home:

@@ -23,6 +23,16 @@ class Where:
     environ: Mapping[str, str]
     platform: str
 
+    def variables(self) -> Mapping[str, str]:
+        """The values of the variables that VS Code knows, and Cursor as its descendant."""
+        return {
+            "userHome": str(self.home),
+            "workspaceFolder": str(self.cwd),
+            "workspaceFolderBasename": self.cwd.name,
+            "pathSeparator": "/",
+            "/": "/",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

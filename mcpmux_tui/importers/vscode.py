@@ -26,13 +26,7 @@ def sources(where: Where) -> Iterator[Source]:
     """Yield the servers of the user, then those of the current folder."""
     translate = translator(
         kept=r"env:[A-Za-z_][A-Za-z0-9_]*|input:[A-Za-z0-9_.-]+",
-        fixed={
-            "userHome": str(where.home),
-            "workspaceFolder": str(where.cwd),
-            "workspaceFolderBasename": where.cwd.name,
-            "pathSeparator": "/",
-            "/": "/",
-        },
+        fixed=where.variables(),
     )
     for folder in user_folders(where.home, where.environ, where.platform):
         yield Source(TOOL, folder / "mcp.json", ("servers",), translate)

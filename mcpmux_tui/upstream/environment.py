@@ -21,7 +21,7 @@ NETWORK: Final = (
     "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
 )  # fmt: skip
 DISPLAY: Final = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_*")
-AGENTS: Final = ("SSH_AUTH_SOCK",)
+AGENTS: Final = ("DOCKER_HOST", "SSH_AUTH_SOCK")
 TOOL_MANAGERS: Final = (
     "ASDF_*", "MISE_*", "NVM_*", "PIP_*", "PYENV_*", "UV_*", "VOLTA_*", "npm_config_*",
 )  # fmt: skip

@@ -14,6 +14,7 @@ SOURCE = {
     "https_proxy": "http://proxy:1",
     "SSL_CERT_FILE": "/ca.pem",
     "XDG_RUNTIME_DIR": "/run/user/1",
+    "DOCKER_HOST": "unix:///run/docker.sock",
     "SSH_AUTH_SOCK": "/agent",
     "NVM_DIR": "/nvm",
     "npm_config_cache": "/npm",
@@ -31,7 +32,7 @@ def test_a_child_gets_the_default_groups_and_no_credential() -> None:
     environment = child_environment(StdioLaunch("x"), SOURCE)
     assert set(environment) == {
         "PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE", "XDG_RUNTIME_DIR",
-        "SSH_AUTH_SOCK", "NVM_DIR", "npm_config_cache", "UV_CACHE_DIR",
+        "DOCKER_HOST", "SSH_AUTH_SOCK", "NVM_DIR", "npm_config_cache", "UV_CACHE_DIR",
     }  # fmt: skip
 
 
