@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 from mcpmux_tui.text import one_line
 
+_log = logging.getLogger(__name__)
+
 LINES: Final = 2_000
 MEMORY: Final = 1024 * 1024
 """Characters of one server's log kept in memory."""
@@ -105,26 +107,37 @@ class _Files(logging.Handler):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
-        self._handlers: dict[str, logging.handlers.RotatingFileHandler] = {}
+        self._files: dict[str, _File] = {}
+        self._failed = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        handler = self._handlers.get(record.name)
-        if handler is None:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handler = logging.handlers.RotatingFileHandler(
-                self._folder / f"{quote(record.name, safe='')}.log",
-                maxBytes=FILE_SIZE,
-                backupCount=FILES - 1,
-                encoding="utf-8",
-            )
-            handler.setFormatter(_JsonLine())
-            self._handlers[record.name] = handler
-        handler.emit(record)
+        if self._failed:
+            return
+        try:
+            file = self._files.get(record.name) or self._open(record.name)
+            file.emit(record)
+        except OSError as error:
+            self._failed = True
+            _log.warning("servers' logs are kept in memory alone: %s", error)
+
+    def _open(self, server: str) -> _File:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"{quote(server, safe='')}.log"
+        file = _File(path, maxBytes=FILE_SIZE, backupCount=FILES - 1, encoding="utf-8")
+        file.setFormatter(_JsonLine())
+        self._files[server] = file
+        return file
 
     def close(self) -> None:
-        for handler in self._handlers.values():
-            handler.close()
+        for file in self._files.values():
+            file.close()
         super().close()
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Let the one who writes know, instead of a traceback on stderr for every line."""
+        raise
 
 
 class _JsonLine(logging.Formatter):

@@ -43,18 +43,25 @@ def open_demo(*, port: int | None, auth: bool) -> int:
 
 
 async def _open(options: Options) -> int:
-    client = await _running(options)
-    if client is not None:
-        return await _show(client, options, owner=False)
+    deadline = asyncio.get_running_loop().time() + _ATTACH_LIMIT
+    while True:
+        if (client := await _running(options)) is not None:
+            return await _show(client, options, owner=False)
+        try:
+            engine = await EngineProcess.start(options)
+        except McpmuxError as error:
+            late = asyncio.get_running_loop().time() > deadline
+            if error.exit_code != AlreadyRunning.exit_code or late:
+                raise
+            # The other one is on its way up or down.
+            await asyncio.sleep(0.1)
+        else:
+            return await _own(engine, options)
+
+
+async def _own(engine: EngineProcess, options: Options) -> int:
     try:
-        engine = await EngineProcess.start(options)
-    except McpmuxError as error:
-        if error.exit_code != AlreadyRunning.exit_code:
-            raise
-        # Two were started at once and the other one was first.
-        return await _show(await _attach(options), options, owner=False)
-    try:
-        return await _show(await _attach(options), options, owner=True)
+        return await _show(await Client.connect(options.folder), options, owner=True)
     finally:
         # The window may be closed already.
         with contextlib.suppress(OSError):
@@ -74,15 +81,6 @@ async def _running(options: Options) -> Client | None:
             "Leave them out to open it, or end it with `mcpmux stop` first.",
         )
     return client
-
-
-async def _attach(options: Options) -> Client:
-    async with asyncio.timeout(_ATTACH_LIMIT):
-        while True:
-            try:
-                return await Client.connect(options.folder)
-            except NoEngine:
-                await asyncio.sleep(0.05)
 
 
 async def _show(client: Client, options: Options, *, owner: bool) -> int:

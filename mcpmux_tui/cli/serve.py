@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mcpmux_tui.cli.common import config_option, instance_of, port_option, run
+from mcpmux_tui.model.errors import McpmuxError
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.hub import Hub
@@ -42,7 +43,13 @@ def serve(
     async def started(hub: Hub) -> int | None:
         if wait and (code := await wait_settled(hub, timeout)) and timeout is not None:
             return code
-        click.echo(f"mcpmux listening on {hub.url}")
+        try:
+            click.echo(f"mcpmux listening on {hub.url}")
+        except OSError as error:
+            raise McpmuxError(
+                f"The line that says where mcpmux listens cannot be written: {error.strerror}.",
+                "Give `mcpmux serve` a standard output that takes it.",
+            ) from error
         return None
 
     options = Options.of(instance_of(config), port=port, auth=not no_auth)

@@ -100,7 +100,7 @@ async def _snapshot(folder: Path) -> EngineSnapshot:
 
 async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
     async with await Client.connect(folder) as client:
-        server = await _server(client, name)
+        server = await _at_rest(client, name)
         if server.state is Health.DISABLED:
             raise ControlError(f"{name} is disabled.", f"`mcpmux enable {name}` enables it.")
         if restart:
@@ -108,9 +108,7 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
         elif server.state in SERVING:
             click.echo(f"{name} is connected already.")
             return
-        elif server.state not in {Health.CONNECTING, Health.STOPPING} and (
-            action := suggested_action(server.state)
-        ):
+        elif server.state is not Health.CONNECTING and (action := suggested_action(server.state)):
             await client.act(name, action)
         server = await _settled(client, name)
     if server.state in SERVING:
@@ -121,7 +119,7 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
 
 async def _take_down(folder: Path, name: str) -> None:
     async with await Client.connect(folder) as client:
-        server = await _server(client, name)
+        server = await _at_rest(client, name)
         if server.state in {Health.IDLE, Health.DISABLED, Health.FAILED, Health.NEEDS_INPUT}:
             click.echo(f"{name} is not connected: {server.state.word}.")
             return
@@ -146,8 +144,10 @@ async def _stop(folder: Path) -> None:
     click.echo("mcpmux has stopped.")
 
 
-async def _server(client: Client, name: str) -> ServerSnapshot:
-    return _named((await client.hello()).snapshot, name)
+async def _at_rest(client: Client, name: str) -> ServerSnapshot:
+    """The server, once it is not stopping."""
+    server = _named((await client.hello()).snapshot, name)
+    return await _settled(client, name) if server.state is Health.STOPPING else server
 
 
 async def _settled(client: Client, name: str) -> ServerSnapshot:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _ADDRESS_LIMIT = 100
@@ -17,19 +18,20 @@ _SOCKET = "control.sock"
 
 def choose_address(instance: Path) -> Path:
     """A path for the control socket of an instance, recorded for its doors; the folder exists."""
+    if (left := read_address(instance)) is not None:
+        forget_address(instance, left)
     address = instance / _SOCKET
     if len(os.fsencode(address)) > _ADDRESS_LIMIT:
         address = Path(tempfile.mkdtemp(prefix="mcpmux-", dir=_short_temp())) / _SOCKET
     (instance / _POINTER).write_text(str(address), encoding="utf-8")
-    address.unlink(missing_ok=True)
     return address
 
 
 def read_address(instance: Path) -> Path | None:
-    """The recorded address, or None where no engine ever ran."""
+    """The recorded address, or None where no record can be read."""
     try:
         return Path((instance / _POINTER).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    except (OSError, UnicodeDecodeError):
         return None
 
 
@@ -38,7 +40,9 @@ def forget_address(instance: Path, address: Path) -> None:
     address.unlink(missing_ok=True)
     (instance / _POINTER).unlink(missing_ok=True)
     if address.parent != instance:
-        address.parent.rmdir()
+        # A cleaner of temporary files may have been here first.
+        with suppress(OSError):
+            address.parent.rmdir()
 
 
 def _short_temp() -> str:

@@ -94,9 +94,10 @@ class Client:
         """Do `action` to `server`. Raises ControlError where its state does not allow it."""
         await self._request("act", protocol.Act(server=server, action=action))
 
-    async def tools(self, server: str) -> protocol.ToolPage:
-        """The tools of one server."""
-        return await self._ask("tools", protocol.ServerPage(server=server), protocol.ToolPage)
+    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.ToolPage:
+        """At most `limit` tools of one server, the first `after` passed over."""
+        page = protocol.ServerPage(server=server, after=after, limit=limit)
+        return await self._ask("tools", page, protocol.ToolPage)
 
     async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.LogPage:
         """The newest `limit` lines of one server's log with a sequence number above `after`."""

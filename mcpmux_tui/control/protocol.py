@@ -103,12 +103,12 @@ class Act(Frozen):
 
 
 class ServerPage(Frozen):
-    """`tools` and `logs`: which server, and for logs which lines."""
+    """`tools` and `logs`: which server, and which part."""
 
     server: str
-    after: int = 0
-    """Only lines with a greater sequence number."""
-    limit: int = 200
+    after: int = Field(0, ge=0)
+    """Logs: only lines with a greater sequence number. Tools: how many to pass over."""
+    limit: int = Field(200, ge=0)
 
 
 class ToolLine(Frozen):
@@ -120,9 +120,10 @@ class ToolLine(Frozen):
 
 
 class ToolPage(Frozen):
-    """Answer to `tools`."""
+    """Answer to `tools`; `total` counts those of the other pages too."""
 
     tools: tuple[ToolLine, ...] = ()
+    total: int = 0
     skipped: tuple[str, ...] = ()
 
 

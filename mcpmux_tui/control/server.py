@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 UPDATE_INTERVAL = 0.1
 """Seconds between two updates to a door."""
 
+REQUESTS = 32
+"""Requests of one door under way at once; what comes then waits in its socket."""
+
 Handler = Callable[[Mapping[str, JsonValue]], Awaitable[BaseModel | None]]
 
 
@@ -102,6 +105,7 @@ class _Connection:
         self._handlers = handlers
         self._snapshot = snapshot
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(REQUESTS)
         self.changed = asyncio.Event()
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -117,6 +121,7 @@ class _Connection:
                 except ValidationError:
                     _log.warning("a door sent a line that is not a request")
                     return
+                await self._room.acquire()
                 self._spawn(self._answer(request))
         except (OSError, ValueError):
             # The door went away in the middle of a line, or the line is beyond the limit.
@@ -132,7 +137,11 @@ class _Connection:
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.release()
 
     async def _answer(self, request: protocol.Request) -> None:
         if request.method == "watch":

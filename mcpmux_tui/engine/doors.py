@@ -14,6 +14,11 @@ from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.text import NAME_LIMIT, one_line
 
+TOOL_LIMIT = 1_000
+SKIPPED_LIMIT = 100
+DESCRIPTION_LIMIT = 400
+"""How much of a server's list goes into one answer."""
+
 Params = Mapping[str, JsonValue]
 
 
@@ -48,19 +53,21 @@ class Doors:
         await self._hub.act(request.server, request.action)
 
     async def _tools(self, params: Params) -> BaseModel:
-        name = protocol.ServerPage.model_validate(params).server
-        lists = self._hub.supervisor(name).lists
-        public = self._hub.proxy.public_names(name)
+        page = protocol.ServerPage.model_validate(params)
+        lists = self._hub.supervisor(page.server).lists
+        public = self._hub.proxy.public_names(page.server)
+        tools = lists.tools[page.after : page.after + min(page.limit, TOOL_LIMIT)]
         return protocol.ToolPage(
             tools=tuple(
                 protocol.ToolLine(
                     name=one_line(tool.name, NAME_LIMIT),
                     public=one_line(public.get(tool.name, ""), NAME_LIMIT),
-                    description=tool.description,
+                    description=one_line(tool.description, DESCRIPTION_LIMIT),
                 )
-                for tool in lists.tools
+                for tool in tools
             ),
-            skipped=lists.skipped,
+            total=len(lists.tools),
+            skipped=lists.skipped[:SKIPPED_LIMIT],
         )
 
     async def _logs(self, params: Params) -> BaseModel:

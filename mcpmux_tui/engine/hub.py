@@ -53,6 +53,8 @@ class Hub:
         self._supervisors = {spec.name: self._supervisor(spec) for spec in config.servers}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
+        self._stopping = False
+        self._handovers: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
 
@@ -73,12 +75,17 @@ class Hub:
         self._watching = asyncio.create_task(self._watch(), name="config-watch")
 
     async def stop(self) -> None:
-        """Stop listening and stop all servers at once, in bounded time."""
+        """Stop listening and stop all servers at once, in bounded time; once is enough."""
+        if self._stopping:
+            return
+        self._stopping = True
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         await asyncio.gather(
-            self.proxy.stop(), *(each.close() for each in self._supervisors.values())
+            self.proxy.stop(),
+            *(each.close() for each in self._supervisors.values()),
+            *self._handovers.values(),
         )
         await asyncio.to_thread(self.logs.close)
 
@@ -149,6 +156,8 @@ class Hub:
         Raises ConfigError for a file that cannot be used; the last good set runs on.
         """
         async with self._reloading:
+            if self._stopping:
+                return
             try:
                 config = await asyncio.to_thread(
                     file.load, self.instance.config, required=self.instance.required
@@ -158,21 +167,43 @@ class Hub:
                 self._changed()
                 raise
             self._config_error = ""
-            await self._apply(config)
+            self._apply(config)
 
-    async def _apply(self, config: Config) -> None:
+    def _apply(self, config: Config) -> None:
         changes = plan.diff(self._config, config)
         self._config = config
-        gone = [self._supervisors.pop(spec.name) for spec in (*changes.removed, *changes.changed)]
+        gone = {
+            spec.name: self._supervisors.pop(spec.name)
+            for spec in (*changes.removed, *changes.changed)
+        }
         self._supervisors = {
             spec.name: self._supervisors.get(spec.name) or self._supervisor(spec)
             for spec in config.servers
         }
         self.proxy.set_upstreams(self._supervisors)
         self._changed()
-        await asyncio.gather(*(each.close() for each in gone))
-        for spec in (*changes.added, *changes.changed):
-            self._supervisors[spec.name].start()
+        for name in (*gone, *(spec.name for spec in changes.added)):
+            self._hand_over(name, gone.get(name), self._supervisors.get(name))
+
+    def _hand_over(self, name: str, old: Supervisor | None, new: Supervisor | None) -> None:
+        """Start `new` once nothing runs under its name any more; nobody else waits for that."""
+        before = self._handovers.get(name)
+
+        async def hand_over() -> None:
+            if before is not None:
+                await asyncio.wait({before})
+            if old is not None:
+                await old.close()
+            if new is not None and self._supervisors.get(name) is new and not self._stopping:
+                new.start()
+
+        def over(task: asyncio.Task[None]) -> None:
+            if self._handovers.get(name) is task:
+                del self._handovers[name]
+
+        task = asyncio.create_task(hand_over(), name=f"{name}-handover")
+        self._handovers[name] = task
+        task.add_done_callback(over)
 
     async def _watch(self) -> None:
         async for _ in watch.changes(self.instance.config):

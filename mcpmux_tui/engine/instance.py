@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import select
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -59,9 +60,29 @@ class Instance:
         self.prepare()
         path = self.folder / _TOKEN
         try:
-            return path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            return _create_once(path, secrets.token_urlsafe(32))
+            kept = _kept(path)
+            return kept or _create_once(path, secrets.token_urlsafe(32))
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unusable(path, error) from error
+
+
+def _kept(path: Path) -> str:
+    """The token in a file; an empty file, as a full disk leaves one, is as none."""
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+    if not token:
+        path.unlink(missing_ok=True)
+    return token
+
+
+def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
+    why = error.strerror if isinstance(error, OSError) else "it is not text"
+    return ConfigError(
+        f"{paths.shown(path)} cannot be used: {why}.",
+        "It belongs to mcpmux; remove it and start again.",
+    )
 
 
 def _create_once(path: Path, token: str) -> str:
@@ -120,13 +141,16 @@ class InstanceLock:
     def acquire(cls, instance: Instance) -> Self:
         """Take the lock. Raises AlreadyRunning with the pid of the engine that holds it."""
         path = instance.folder / _LOCK
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            pid = _holder(descriptor)
             os.close(descriptor)
-            raise AlreadyRunning(int(pid) if pid.isdigit() else 0) from None
+            raise AlreadyRunning(pid) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return cls(descriptor)
@@ -134,3 +158,13 @@ class InstanceLock:
     def release(self) -> None:
         """Give the lock back."""
         os.close(self._descriptor)
+
+
+def _holder(descriptor: int) -> int:
+    """The pid in a lock file; one that was taken a moment ago may not have its pid yet."""
+    for _ in range(20):
+        pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        if pid.isdigit():
+            return int(pid)
+        select.select([], [], [], 0.01)
+    return 0

@@ -65,8 +65,9 @@ async def _serve(
         _log.info("engine %d started for %s", os.getpid(), instance.config)
         return await _until_told(started(hub), stop, doors.stop)
     finally:
-        await hub.stop()
+        # First the doors: nothing may be asked of a hub that stops.
         await control.stop()
+        await hub.stop()
         _log.info("engine %d stopped", os.getpid())
 
 

@@ -46,7 +46,8 @@ _WORDS = {
 
 SERVING = frozenset({Health.CONNECTED, Health.DEGRADED})
 ON_THE_WAY = frozenset({Health.CONNECTING, Health.RECONNECTING, Health.STOPPING, Health.SIGNING_IN})
-NEEDS_A_PERSON = frozenset({Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN})
+NEEDS_A_PERSON = frozenset({Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.IDLE})
+"""Nothing goes on by itself: also what a person disconnected."""
 
 
 class Action(StrEnum):

@@ -80,7 +80,7 @@ class Supervisor:
         self._uncounted: list[str] = []
         self._moved = asyncio.Event()
         self._lists = Lists()
-        self._condition = Condition(Health.IDLE if spec.enabled else Health.DISABLED)
+        self._condition = Condition(Health.CONNECTING if spec.enabled else Health.DISABLED)
         if spec.enabled and spec.launch is None:
             self._condition = Condition(Health.FAILED, error=words.problem_of(spec))
         self._snapshot = self._picture()
@@ -102,7 +102,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin to run; connects at once if the entry is enabled and can be used."""
-        if self._condition.health is Health.IDLE:
+        if self._condition.health is Health.CONNECTING:
             self._begin()
         self._task = asyncio.create_task(self._run(), name=f"{self._spec.name}-supervisor")
 

@@ -55,3 +55,16 @@ def test_a_file_holds_the_lines_as_json(tmp_path: Path) -> None:
         "source": "stdout",
         "text": "first",
     }
+
+
+def test_without_a_place_for_files_memory_still_serves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").touch()
+    book = LogBook(tmp_path / "logs")
+    for number in range(3):
+        book.record("a", f"line {number}")
+    book.close()
+    assert len(book.page("a")) == 3
+    assert len(caplog.records) == 1
+    assert capsys.readouterr().err == ""

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, JsonValue
 
 from mcpmux_tui.control import protocol
-from mcpmux_tui.control.address import read_address
+from mcpmux_tui.control.address import choose_address, read_address
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.model.errors import ControlError, NoEngine
@@ -169,7 +169,41 @@ async def test_a_state_folder_with_a_long_path_works(tmp_path: Path) -> None:
         assert address is not None
         assert stat.S_IMODE(address.parent.stat().st_mode) == 0o700
         assert (await client.hello()).pid == 1
+        # A cleaner of temporary files comes by.
+        address.unlink()
+        address.parent.rmdir()
     assert not address.parent.exists()
+
+
+async def test_a_folder_that_a_killed_engine_left_is_taken_away(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    left = choose_address(folder)
+    left.touch()
+    async with running(folder):
+        assert not left.parent.exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"no/such/socket"])
+async def test_a_broken_record_of_the_address_is_no_engine(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "control.path").write_bytes(content)
+    with pytest.raises(NoEngine):
+        await Client.connect(tmp_path)
+
+
+async def test_a_door_that_asks_and_never_reads_costs_little(tmp_path: Path) -> None:
+    async with running(tmp_path) as (engine, client):
+        reader, writer = await asyncio.open_unix_connection(str(read_address(tmp_path)))
+        writer.write(b'{"id":1,"method":"tools","params":{"server":"slow"}}\n' * 1_000)
+        await writer.drain()
+        for _ in range(20):
+            await client.hello()
+        assert len(asyncio.all_tasks()) < 100
+        engine.hold.set()
+        for _ in range(1_000):
+            await reader.readline()
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize("line", [b"hello\n", b"[]\n", b'{"id":"x"}\n', b"\xff\n"])

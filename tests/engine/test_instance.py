@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mcpmux_tui.engine.instance import Instance, InstanceLock
-from mcpmux_tui.model.errors import AlreadyRunning, UsageError
+from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
 
 
 @pytest.fixture
@@ -74,6 +74,25 @@ def test_the_token_is_made_once_and_only_this_user_reads_it(instance: Instance) 
     (file,) = [path for path in instance.folder.iterdir() if path.name.startswith("token")]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(instance.folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("content", [b"", b"\n"])
+def test_an_empty_token_file_is_as_none(instance: Instance, content: bytes) -> None:
+    (instance.folder / "token").write_bytes(content)
+    assert len(instance.token()) >= 43
+
+
+@pytest.mark.parametrize("name", ["token", "engine.lock"])
+def test_what_is_broken_in_the_state_folder_is_a_sentence(instance: Instance, name: str) -> None:
+    (instance.folder / name).mkdir()
+    with pytest.raises(ConfigError, match=f"{name} cannot be used"):
+        instance.token() if name == "token" else InstanceLock.acquire(instance)
+
+
+def test_a_token_file_that_is_no_text_is_a_sentence(instance: Instance) -> None:
+    (instance.folder / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="it is not text"):
+        instance.token()
 
 
 def test_a_token_from_the_environment_is_used_and_never_written(

@@ -130,14 +130,16 @@ class FakeEngine:
         state = _AFTER[action]
         self.put(now.model_copy(update={"state": state, "action": suggested_action(state)}))
 
-    async def tools(self, server: str) -> ToolPage:
+    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         await self._answer()
         usual = ToolPage(
             tools=tuple(
                 ToolLine(name=name, public=f"{server}__{name}") for name in ("echo", "reverse")
             )
         )
-        return self.tool_pages.get(server, usual)
+        page = self.tool_pages.get(server, usual)
+        tools = page.tools[after : after + limit]
+        return ToolPage(tools=tools, total=len(page.tools), skipped=page.skipped)
 
     async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
         self.log_requests.append((server, after))

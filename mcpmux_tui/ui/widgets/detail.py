@@ -83,7 +83,7 @@ class DetailPane(VerticalScroll, can_focus=True):
         try:
             while True:
                 if (server := self._server) is not None and server != told:
-                    self._show_tools(server, await self._engine.tools(name))
+                    self._show_tools(server, await self._engine.tools(name, limit=_TOOL_LINES))
                     told = server
                 last = lines[-1].seq if lines else 0
                 page = await self._engine.logs(name, after=last, limit=_LOG_LINES)
@@ -138,16 +138,16 @@ class DetailPane(VerticalScroll, can_focus=True):
         if not page.tools and not page.skipped:
             block.show(_heading("No tools") if server.state in SERVING else Content())
             return
-        shown = page.tools[:_TOOL_LINES]
+        shown = page.tools
         width = min(32, max((cell_len(one_line(tool.name)) for tool in shown), default=0))
-        parts = [_heading(counted(len(page.tools), "tool"), "own name, and the name clients see")]
+        parts = [_heading(counted(page.total, "tool"), "own name, and the name clients see")]
         parts += [
             Content.assemble(
                 fit(one_line(tool.name), width), "  ", line(tool.public or "not offered", "$muted")
             )
             for tool in shown
         ]
-        if more := len(page.tools) - len(shown):
+        if more := page.total - len(shown):
             parts.append(Content.styled(f"and {more} more", "$muted"))
         parts += [Content.assemble(("! ", "bold $warning"), plain(s)) for s in page.skipped]
         block.show(Content("\n").join(parts))

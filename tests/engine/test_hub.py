@@ -1,0 +1,128 @@
+"""The hub over real servers: what a reload does, and that a stop is the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mcpmux_tui.config import file
+from mcpmux_tui.control.protocol import ToolPage
+from mcpmux_tui.engine.doors import TOOL_LIMIT, Doors
+from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.model.errors import ConfigError, ControlError
+from mcpmux_tui.model.server import Action, Health
+
+RAW = Path(__file__).resolve().parents[1] / "fixtures" / "raw_stdio.py"
+
+
+def entry(name: str, *flags: str) -> str:
+    return f"[servers.{name}]\ncommand = {sys.executable!r}\nargs = {[str(RAW), *flags]!r}\n"
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, *entries: str) -> AsyncIterator[Hub]:
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(entries), encoding="utf-8")
+    instance = Instance(path, True, tmp_path / "state")
+    instance.prepare()
+    hub = Hub(instance, file.load(path, required=True), token="t")
+    await hub.start(0, port_required=True)
+    try:
+        yield hub
+    finally:
+        await hub.stop()
+
+
+async def until(hub: Hub, condition: Callable[[], bool]) -> None:
+    changed = asyncio.Event()
+    hub.publish = changed.set
+    async with asyncio.timeout(15):
+        while not condition():
+            changed.clear()
+            await changed.wait()
+
+
+def state(hub: Hub, name: str) -> Health:
+    return hub.supervisor(name).snapshot.state
+
+
+def write(hub: Hub, *entries: str) -> None:
+    hub.instance.config.write_text("\n".join(entries), encoding="utf-8")
+
+
+async def test_a_new_server_does_not_wait_for_a_stubborn_one_that_goes(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a", "--stubborn")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        old = psutil.Process(hub.supervisor("a").snapshot.pid)
+        write(hub, entry("b"))
+        await hub.reload()
+        await until(hub, lambda: state(hub, "b") is Health.CONNECTED)
+        assert old.is_running()
+
+
+async def test_a_changed_server_starts_when_its_predecessor_is_gone(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a", "--stubborn")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        old = psutil.Process(hub.supervisor("a").snapshot.pid)
+        for count in ("1", "2"):
+            write(hub, entry("a", "--tools", count))
+            await hub.reload()
+        assert state(hub, "a") is Health.CONNECTING
+        await until(hub, lambda: hub.supervisor("a").snapshot.pid is not None)
+        assert not old.is_running() or old.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_stop_during_a_reload_starts_nobody(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a", "--stubborn")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        write(hub, entry("a", "--tools", "1"))
+        await hub.reload()
+        await hub.stop()
+        assert hub.supervisor("a").snapshot.pid is None
+        assert psutil.Process().children() == []
+        await hub.reload()
+        assert psutil.Process().children() == []
+
+
+async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, entry("a")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        with pytest.raises(ControlError, match="a is connected now, so connect does not apply"):
+            await hub.act("a", Action.CONNECT)
+        with pytest.raises(ControlError, match="no server named 'b'"):
+            await hub.act("b", Action.CONNECT)
+
+
+async def test_a_broken_file_changes_nothing_and_is_said(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        pid = hub.supervisor("a").snapshot.pid
+        write(hub, "[servers.a\n")
+        with pytest.raises(ConfigError):
+            await hub.reload()
+        assert "not valid TOML" in hub.snapshot().config_error
+        write(hub, entry("a"))
+        await hub.reload()
+        assert hub.snapshot().config_error == ""
+        assert hub.supervisor("a").snapshot.pid == pid
+
+
+async def test_doors_get_long_tool_lists_in_parts(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a", "--tools", "2500")) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        tools = Doors(hub).handlers()["tools"]
+        first = await tools({"server": "a", "limit": 10**6})
+        rest = await tools({"server": "a", "after": 2_500, "limit": 20})
+        assert isinstance(first, ToolPage)
+        assert isinstance(rest, ToolPage)
+        assert len(first.tools) == TOOL_LIMIT
+        assert first.total == hub.supervisor("a").snapshot.tools == 2_500 + len(rest.tools)
