@@ -25,6 +25,7 @@ _HOSTILE = re.compile(
     "\U000e0000-\U000e007f"
     "]"
 )
+_NOT_PLAIN = re.compile(_HOSTILE.pattern[:-1] + "\t\n]")
 _SPACE_RUN = re.compile(r" {9,}")
 _MARK_LIMIT = 8
 
@@ -44,6 +45,14 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
 def one_line(text: str, limit: int = LINE_LIMIT) -> str:
     """`clean`, with line breaks and tabs turned into single spaces."""
     return clean(" ".join(text[: limit * 4].split()), limit)
+
+
+def exact(text: str) -> str:
+    """All of `text` on one line, nothing hidden: what acts, hides or breaks a line is escaped.
+
+    For what a person says yes to; it is neither cut nor thinned out.
+    """
+    return _NOT_PLAIN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def _thin_marks(text: str) -> str:

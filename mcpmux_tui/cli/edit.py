@@ -140,7 +140,8 @@ def import_servers(config: Path | None, yes: bool, as_json: bool) -> None:
         click.echo("Nothing to add.")
         return
     what = "1 server" if len(new) == 1 else f"{len(new)} servers"
-    if not yes and not click.confirm(f"Add {what}? mcpmux will run these commands"):
+    if not yes and not _agreed(f"Add {what}? mcpmux will run these commands"):
+        click.echo("Nothing was added.")
         return
     imported = offline.import_servers(instance, tuple(each.key for each in new), own_url=None)
     run(_reload(instance))
@@ -200,6 +201,14 @@ async def _reload(instance: Instance) -> None:
         return
     async with client:
         await client.reload()
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        click.echo()
+        return False
 
 
 def _print_found(found: Found) -> None:

@@ -23,6 +23,7 @@ from mcpmux_tui.model.server import (
     exit_code,
     suggested_action,
 )
+from mcpmux_tui.text import one_line
 
 STOP_LIMIT = 10.0
 
@@ -114,7 +115,7 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
     if server.state in SERVING:
         click.echo(f"{name} is connected: {server.summary}.")
         return
-    raise ControlError(f"{name}: {server.state.word}. {server.summary}", server.detail)
+    raise ControlError(f"{name} did not connect: {server.state.word}.", server.detail)
 
 
 async def _take_down(folder: Path, name: str) -> None:
@@ -163,7 +164,9 @@ def _named(snapshot: EngineSnapshot, name: str) -> ServerSnapshot:
     for server in snapshot.servers:
         if server.name == name:
             return server
-    raise ControlError(f"There is no server named {name!r}.", "`mcpmux list` shows the names.")
+    raise ControlError(
+        f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
+    )
 
 
 def _print_status(snapshot: EngineSnapshot) -> None:

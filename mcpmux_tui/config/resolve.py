@@ -32,9 +32,14 @@ class EnvironmentValues:
         an address or a header that cannot be used.
         """
         missing: list[str] = []
+        variables: dict[str, str] = {}
+
+        def lookup(source: Source, name: str) -> str | None:
+            variables[name] = name if source in {"", "env"} else _SECRET + _exportable(name)
+            return self._lookup(source, name)
 
         def filled(text: str) -> str:
-            value, names = fill(text, self._lookup)
+            value, names = fill(text, lookup)
             missing.extend(names)
             return value
 
@@ -54,7 +59,8 @@ class EnvironmentValues:
                     headers={name: filled(text) for name, text in launch.headers.items()},
                 )
         if missing:
-            raise InputMissing(tuple(dict.fromkeys(missing)))
+            names = tuple(dict.fromkeys(missing))
+            raise InputMissing(names, tuple(variables[name] for name in names))
         if problem := launch_problem(resolved):
             raise ConfigError(
                 f"With its placeholders filled, this server cannot be used: {problem}",
@@ -67,11 +73,15 @@ class EnvironmentValues:
             return value
         if source == "env":
             return None
-        # No shell can export a name such as MCPMUX_SECRET_api-key.
-        exportable = _NOT_IN_VARIABLE.sub("_", name)
-        return self._environ.get(_SECRET + name, self._environ.get(_SECRET + exportable))
+        exportable = self._environ.get(_SECRET + _exportable(name))
+        return self._environ.get(_SECRET + name, exportable)
 
     def _at_home(self, text: str) -> str:
         if text != "~" and not text.startswith("~/"):
             return text
         return (self._environ.get("HOME") or str(Path.home())) + text[1:]
+
+
+def _exportable(name: str) -> str:
+    """`name` as a shell can export it: none can export MCPMUX_SECRET_api-key."""
+    return _NOT_IN_VARIABLE.sub("_", name)

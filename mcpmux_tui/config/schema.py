@@ -28,6 +28,7 @@ _OUT_OF_RANGE = frozenset(
     {"greater_than", "greater_than_equal", "less_than_equal", "finite_number"}
 )
 _SHOWN = 60
+_NAME = 200
 _WARNED = 8
 
 
@@ -102,8 +103,9 @@ def server_spec(name: str, value: object, *, folder: Path, line: int | None = No
 
 def shown_name(name: str) -> str:
     """`name` as it may stand in a sentence or a row, whatever it holds."""
-    clean = one_line(name, _SHOWN)
-    return name if name and clean == name else one_line(ascii(name), _SHOWN)
+    if name and one_line(name, _NAME) == name:
+        return name
+    return one_line(ascii(name), _SHOWN)
 
 
 def unknown_keys(table: Table, where: str) -> Iterator[str]:

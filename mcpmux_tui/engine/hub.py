@@ -28,6 +28,7 @@ from mcpmux_tui.model.server import (
 )
 from mcpmux_tui.model.spec import Config, ServerSpec
 from mcpmux_tui.proxy import Proxy
+from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class Hub:
             return self._supervisors[name]
         except KeyError:
             raise ControlError(
-                f"There is no server named {name!r}.", "`mcpmux list` shows the names."
+                f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
             ) from None
 
     async def act(self, name: str, action: Action) -> None:

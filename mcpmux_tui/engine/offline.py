@@ -22,9 +22,7 @@ from mcpmux_tui.importers.plan import Planned, plan_import
 from mcpmux_tui.importers.search import find
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import Config, HttpLaunch, StdioLaunch
-from mcpmux_tui.text import one_line
-
-_WHOLE = 100_000
+from mcpmux_tui.text import exact
 
 
 def load(instance: Instance) -> Config:
@@ -117,9 +115,9 @@ def _candidate(planned: Planned) -> protocol.Candidate:
     return protocol.Candidate(
         key=found.key,
         name=planned.name,
-        target=one_line(target, _WHOLE),
-        env=tuple(one_line(name) for name in names),
-        cwd=one_line(cwd or ""),
+        target=exact(target),
+        env=tuple(exact(name) for name in names),
+        cwd=exact(cwd or ""),
         source=found.tool,
         path=paths.shown(found.path),
         notes=found.notes,

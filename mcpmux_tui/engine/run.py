@@ -132,4 +132,8 @@ async def wait_settled(hub: Hub, limit: float | None) -> int:
             await hub.settled()
     except TimeoutError:
         _log.warning("some servers are still on their way after %s s", limit)
-    return server.exit_code(hub.snapshot().servers)
+    servers = hub.snapshot().servers
+    for each in servers:
+        if each.state not in {*server.SERVING, server.Health.DISABLED}:
+            _log.warning("%s: %s. %s", each.name, each.state.word, each.summary)
+    return server.exit_code(servers)

@@ -12,11 +12,10 @@ TOOL = "Cursor"
 
 def sources(where: Where) -> Iterator[Source]:
     """Yield the servers of the user, then those of the current folder."""
-    translate = translator(
-        kept=r"env:[A-Za-z_][A-Za-z0-9_]*",
-        fixed=where.variables(),
-    )
-    yield Source(TOOL, where.home / ".cursor" / "mcp.json", ("mcpServers",), translate)
+    kept = r"env:[A-Za-z_][A-Za-z0-9_]*"
+    user = translator(kept, where.variables(project=False))
+    yield Source(TOOL, where.home / ".cursor" / "mcp.json", ("mcpServers",), user)
     if where.cwd != where.home:
-        project = where.cwd / ".cursor" / "mcp.json"
-        yield Source(TOOL, project, ("mcpServers",), translate, where.cwd)
+        path = where.cwd / ".cursor" / "mcp.json"
+        project = translator(kept, where.variables(project=True))
+        yield Source(TOOL, path, ("mcpServers",), project, where.cwd)

@@ -23,12 +23,15 @@ class Where:
     environ: Mapping[str, str]
     platform: str
 
-    def variables(self) -> Mapping[str, str]:
-        """The values of the variables that VS Code knows, and Cursor as its descendant."""
+    def variables(self, *, project: bool) -> Mapping[str, str | None]:
+        """The variables that VS Code knows, and Cursor as its descendant, with their values.
+
+        Those of a project have none (None) in a user's own file: it serves all projects.
+        """
         return {
             "userHome": str(self.home),
-            "workspaceFolder": str(self.cwd),
-            "workspaceFolderBasename": self.cwd.name,
+            "workspaceFolder": str(self.cwd) if project else None,
+            "workspaceFolderBasename": self.cwd.name if project else None,
             "pathSeparator": "/",
             "/": "/",
         }

@@ -21,7 +21,7 @@ class Unusable(ValueError):
     """An entry that starts nothing; the text says why."""
 
 
-def translator(kept: str = r"(?!)", fixed: Mapping[str, str] | None = None) -> Translate:
+def translator(kept: str = r"(?!)", fixed: Mapping[str, str | None] | None = None) -> Translate:
     """Return the reading of a tool's texts.
 
     `${...}` whose inside matches `kept` is a placeholder there as here, `fixed` are the tool's own
@@ -35,7 +35,9 @@ def translator(kept: str = r"(?!)", fixed: Mapping[str, str] | None = None) -> T
         if inside is None:
             return "$$"
         if inside in values:
-            return values[inside].replace("$", "$$")
+            if (value := values[inside]) is None:
+                raise Unusable(f"uses `${{{inside}}}`, which only a project has")
+            return value.replace("$", "$$")
         return match[0] if pattern.fullmatch(inside) else "$" + match[0]
 
     return lambda text: _VARIABLE.sub(variable, text)

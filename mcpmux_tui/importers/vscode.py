@@ -24,14 +24,13 @@ def user_folders(
 
 def sources(where: Where) -> Iterator[Source]:
     """Yield the servers of the user, then those of the current folder."""
-    translate = translator(
-        kept=r"env:[A-Za-z_][A-Za-z0-9_]*|input:[A-Za-z0-9_.-]+",
-        fixed=where.variables(),
-    )
+    kept = r"env:[A-Za-z_][A-Za-z0-9_]*|input:[A-Za-z0-9_.-]+"
+    user = translator(kept, where.variables(project=False))
     for folder in user_folders(where.home, where.environ, where.platform):
-        yield Source(TOOL, folder / "mcp.json", ("servers",), translate)
-        yield Source(TOOL, folder / "settings.json", ("mcp", "servers"), translate)
-        yield Source(TOOL, folder / "settings.json", ("mcp.servers",), translate)
-    project = where.cwd / ".vscode"
-    yield Source(TOOL, project / "mcp.json", ("servers",), translate, where.cwd)
-    yield Source(TOOL, project / "settings.json", ("mcp", "servers"), translate, where.cwd)
+        yield Source(TOOL, folder / "mcp.json", ("servers",), user)
+        yield Source(TOOL, folder / "settings.json", ("mcp", "servers"), user)
+        yield Source(TOOL, folder / "settings.json", ("mcp.servers",), user)
+    folder = where.cwd / ".vscode"
+    project = translator(kept, where.variables(project=True))
+    yield Source(TOOL, folder / "mcp.json", ("servers",), project, where.cwd)
+    yield Source(TOOL, folder / "settings.json", ("mcp", "servers"), project, where.cwd)

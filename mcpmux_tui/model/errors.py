@@ -53,14 +53,17 @@ class UsageError(McpmuxError):
 
 
 class InputMissing(McpmuxError):
-    """Placeholders of one server have no value; `names` are the bare names, in order of use."""
+    """Placeholders of one server have no value.
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    `names` are the bare names, in order of use; `variables` those that would give each a value.
+    """
+
+    def __init__(self, names: tuple[str, ...], variables: tuple[str, ...] = ()) -> None:
         count = "1 value is" if len(names) == 1 else f"{len(names)} values are"
         super().__init__(
             f"{count} missing: {', '.join(names)}.",
-            "Set them in the environment mcpmux starts from (a secret or an input as"
-            " MCPMUX_SECRET_<name>), or write the values in the config; then retry.",
+            f"Write {'it' if len(names) == 1 else 'them'} in the config, or set"
+            f" {', '.join(variables or names)} in the environment and start mcpmux again.",
         )
         self.names = names
 

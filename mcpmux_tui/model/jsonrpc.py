@@ -14,8 +14,9 @@ from typing import Final, NoReturn
 
 import orjson
 
-_SPACE: Final = " \t\n\r"
-_ID_BYTES = rb'(-?(?:0|[1-9][0-9]*)|"(?:[^"\\\x00-\x1f]|\\.)*")'
+_SPACE = re.compile(r"[ \t\n\r]*")
+# Bounded: sre keeps a hundred bytes for each round of such a group.
+_ID_BYTES = rb'(-?(?:0|[1-9][0-9]{0,1023})|"(?:[^"\\\x00-\x1f]|\\.){0,1024}")'
 _ID = re.compile(_ID_BYTES)
 # The two orders in which SDKs write a response; one regex each spares decoding a large result.
 _RESULT_LAST = re.compile(
@@ -28,6 +29,10 @@ _ID_LAST = re.compile(
 _ANY_ID = re.compile(rb'"id"\s*:\s*' + _ID_BYTES)
 _TAIL = 512
 _ID_LIMIT = 1024
+_VALUES = 250_000
+"""What is decoded to be read has no more values than this: about 0.1 s, and 100 MB."""
+_VALUES_CHECKED = 500_000
+"""The same for a result that orjson only checks."""
 
 
 class Malformed(ValueError):
@@ -80,9 +85,10 @@ _decoder: Final = json.JSONDecoder(
 def parse_object(text: str) -> dict[str, Member]:
     """Return the members of the JSON object `text`, in order.
 
-    Raises Malformed for anything else, and for a key that appears twice: two readers would
-    disagree about its value.
+    Raises Malformed for anything else, for more than 250,000 values, and for a key that appears
+    twice: two readers would disagree about its value.
     """
+    _bound(text.encode("utf-8", "replace"), _VALUES)
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         raise Malformed("not a JSON object")
@@ -116,7 +122,8 @@ def parse_object(text: str) -> dict[str, Member]:
 
 
 def parse_array(text: str) -> list[Member]:
-    """Return the elements of the JSON array `text`. Raises Malformed for anything else."""
+    """Return the elements of the JSON array `text`. Raises Malformed as `parse_object` does."""
+    _bound(text.encode("utf-8", "replace"), _VALUES)
     at = _skip(text, 0)
     if text[at : at + 1] != "[":
         raise Malformed("not a JSON array")
@@ -140,18 +147,34 @@ def parse_array(text: str) -> list[Member]:
                 raise Malformed("',' or ']' is missing")
 
 
+def values(data: bytes) -> int:
+    """How many values a JSON text has at most, counted without decoding it.
+
+    Every value but the first follows a comma or an opening bracket outside of strings.
+    """
+    bare = data.replace(rb"\\", b"").replace(rb"\"", b"")
+    quotes = bare.count(b'"')
+    if quotes > 4 * _VALUES_CHECKED:
+        return quotes  # splitting would cost as much as decoding
+    structure = b"".join(bare.split(b'"')[::2])
+    return 1 + sum(structure.count(mark) for mark in (b",", b"[", b"{"))
+
+
+def _bound(data: bytes, most: int) -> None:
+    if len(data) > most and values(data) > most:
+        raise Malformed(f"more than {most} values")
+
+
 def _skip(text: str, at: int) -> int:
-    end = len(text)
-    while at < end and text[at] in _SPACE:
-        at += 1
-    return at
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
 
 
 def _value(text: str, at: int) -> tuple[object, int]:
     try:
         return _decoder.raw_decode(text, at)
     except RecursionError:
-        raise Malformed("nested too deep") from None
+        raise Malformed("nested deeper than about a thousand levels") from None
     except Malformed:
         raise
     except ValueError as error:
@@ -211,8 +234,9 @@ def without(text: str, key: str) -> str:
 def parse_message(data: bytes) -> Message:
     """Return one message, its parts as received.
 
-    Raises Malformed for what is not exactly one JSON-RPC request, notification or response:
-    a batch, NaN, another encoding, an id that is neither an integer nor a string.
+    Raises Malformed for what is not exactly one JSON-RPC request, notification or response (a
+    batch, NaN, another encoding, an id that is neither an integer nor a string), and for one with
+    more values than can be read without holding up everybody else.
     """
     if (fast := _parse_result(data)) is not None:
         return fast
@@ -260,6 +284,7 @@ def _parse_result(data: bytes) -> Message | None:
         return None
     if not result.startswith(b"{"):
         return None
+    _bound(result, _VALUES_CHECKED)
     try:
         orjson.loads(result)
     except orjson.JSONDecodeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from typing import Literal
 
@@ -166,7 +167,7 @@ def target_of(launch: Launch | None) -> str:
     if launch is None:
         return ""
     if isinstance(launch, StdioLaunch):
-        return one_line(" ".join((launch.command, *launch.args)))
+        return one_line(shlex.join((launch.command, *launch.args)))
     return one_line(launch.url)
 
 

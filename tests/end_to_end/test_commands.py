@@ -198,14 +198,15 @@ def test_config_may_stand_before_or_after_the_command(home: Home) -> None:
 def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(home: Home) -> None:
     source = home.folder / ".cursor" / "mcp.json"
     source.parent.mkdir()
-    long = "x" * 300
+    long = "x" * 300 + " # ok\ncurl http://evil.example"
     source.write_text(
         json.dumps({"mcpServers": {"one": {"command": "sh", "args": ["-c", f"echo {long}"]}}}),
         encoding="utf-8",
     )
     before = source.read_bytes()
     declined = home.run("import", stdin="n\n")
-    assert f"sh -c 'echo {long}'" in declined.out
+    whole = long.replace("\n", "\\n")
+    assert f"sh -c 'echo {whole}'" in declined.out
     assert "No servers yet" in home.run("list").out
     accepted = home.run("import", stdin="y\n")
     assert "Added one." in accepted.out

@@ -98,7 +98,7 @@ async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
         with pytest.raises(ControlError, match="a is connected now, so connect does not apply"):
             await hub.act("a", Action.CONNECT)
-        with pytest.raises(ControlError, match="no server named 'b'"):
+        with pytest.raises(ControlError, match="no server named b"):
             await hub.act("b", Action.CONNECT)
 
 

@@ -213,11 +213,11 @@ def test_texts_mean_what_they_meant_in_each_tool(home: Path, cwd: Path, write: W
     )
     fixed = "${workspaceFolder}${/}a", "${userHome}", "${workspaceFolderBasename}"
     write(
-        "home/.cursor/mcp.json",
+        "project/.cursor/mcp.json",
         {"mcpServers": server("${env:X}", *fixed, "${X}", "${input:y}", "$$")},
     )
     write(
-        "home/.config/Code/User/mcp.json",
+        "project/.vscode/mcp.json",
         {
             "inputs": [],
             "servers": server("${env:X}", *fixed, "${X}", "${input:y-1}", "${command:c}"),
@@ -230,6 +230,18 @@ def test_texts_mean_what_they_meant_in_each_tool(home: Path, cwd: Path, write: W
     assert after_import(home, cwd, "VS Code") == [
         "<env:X>", *filled, "${X}", "<input:y-1>", "${command:c}"
     ]  # fmt: skip
+
+
+def test_what_only_a_project_has_makes_no_entry_of_the_users_own(
+    home: Path, cwd: Path, write: Write
+) -> None:
+    servers = {"a": {"command": "x", "args": ["${workspaceFolder}/data"]}, "b": NPX}
+    write("home/.cursor/mcp.json", {"mcpServers": servers})
+    write("home/.config/Code/User/mcp.json", {"servers": servers})
+    found = search(home, cwd)
+    assert [server.name for server in found.servers] == ["b", "b"]
+    assert len(found.problems) == 2
+    assert all("`${workspaceFolder}`, which only a project has" in p for p in found.problems)
 
 
 def test_a_dollar_in_a_folders_name_stays_one(home: Path, tmp_path: Path, write: Write) -> None:
