@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 UPDATE_INTERVAL = 0.1
 """Seconds between two updates to a door."""
 
+LOOK_INTERVAL = 5.0
+"""Seconds after which a door is told what time alone has changed, such as a client that left."""
 REQUESTS = 32
 """Requests of one door under way at once; what comes then waits in its socket."""
 
@@ -171,7 +174,9 @@ class _Connection:
         hello = protocol.Hello(pid=os.getpid(), snapshot=told)
         await self._send(protocol.Reply(id=request.id, result=hello.model_dump(mode="json")))
         while True:
-            await self.changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_INTERVAL):
+                    await self.changed.wait()
             self.changed.clear()
             now = self._snapshot()
             if (update := protocol.Update.between(told, now)) is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from mcpmux_tui.control import protocol
+from mcpmux_tui.control import protocol, server
 from mcpmux_tui.control.address import choose_address, read_address
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.server import ControlServer
@@ -73,11 +73,22 @@ async def test_a_door_is_told_everything_and_then_what_changed(tmp_path: Path) -
     async with running(tmp_path) as (engine, client):
         seen = client.watch()
         first = await anext(seen)
-        assert [server.state for server in first.servers] == [Health.CONNECTED] * 3
+        assert [each.state for each in first.servers] == [Health.CONNECTED] * 3
         engine.set("b", Health.FAILED)
         second = await anext(seen)
         assert second.servers[1].state is Health.FAILED
         assert second.servers[0] is first.servers[0]
+
+
+async def test_what_time_alone_changes_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LOOK_INTERVAL", 0.05)
+    async with running(tmp_path) as (engine, client):
+        seen = client.watch()
+        await anext(seen)
+        engine.snapshot = engine.snapshot.model_copy(update={"warnings": ("later",)})
+        assert (await anext(seen)).warnings == ("later",)
 
 
 async def test_updates_keep_the_order_and_drop_removed_servers(tmp_path: Path) -> None:
@@ -88,7 +99,7 @@ async def test_updates_keep_the_order_and_drop_removed_servers(tmp_path: Path) -
         new = ServerSnapshot(name="d", state=Health.IDLE)
         engine.snapshot = engine.snapshot.model_copy(update={"servers": (c, new, a)})
         engine.server.publish()
-        assert [server.name for server in (await anext(seen)).servers] == ["c", "d", "a"]
+        assert [each.name for each in (await anext(seen)).servers] == ["c", "d", "a"]
 
 
 async def test_requests_overlap_and_each_gets_its_own_answer(tmp_path: Path) -> None:
