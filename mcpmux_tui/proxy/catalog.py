@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Tool
+from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.model.spec import ToolFilter
 from mcpmux_tui.proxy import names
@@ -58,25 +59,24 @@ def build(upstreams: Mapping[str, Upstream], previous: Catalog) -> Catalog:
         names.Named(name, _prefix(name, upstreams[name]), tuple(tools))
         for name, tools in offered.items()
     )
-    renamed = {
-        (tool, title): previous.renamed.get((tool, title)) or _rename(tool.definition, title)
-        for name, tools in offered.items()
-        for tool in tools.values()
-        for title in (public[name][tool.name],)
-    }
+    renamed: dict[tuple[Tool, str], bytes] = {}
+    targets: dict[str, Target] = {}
+    for name, tools in offered.items():
+        for tool in tools.values():
+            title = public[name][tool.name]
+            own = previous.renamed.get((tool, title)) or _rename(tool.definition, title)
+            if own is not None:
+                renamed[tool, title] = own
+                targets[title] = Target(upstreams[name], tool.name)
     merged = Listing(
         upstreams=tuple(upstreams.values()),
-        targets={
-            public[name][tool]: Target(upstreams[name], tool)
-            for name, tools in offered.items()
-            for tool in tools
-        },
+        targets=targets,
         tools=_array(renamed.values()),
     )
     servers = {
         name: Listing(
             upstreams=(upstreams[name],),
-            targets={tool: Target(upstreams[name], tool) for tool in tools},
+            targets={own: Target(upstreams[name], own) for own in tools},
             tools=_array(tool.definition for tool in tools.values()),
         )
         for name, tools in offered.items()
@@ -106,9 +106,13 @@ def _passes(tool: str, filters: ToolFilter) -> bool:
     )
 
 
-def _rename(definition: bytes, name: str) -> bytes:
-    text = jsonrpc.decode(definition)
-    return jsonrpc.splice(text, {"name": json.dumps(name)}).encode("utf-8")
+def _rename(definition: bytes, name: str) -> bytes | None:
+    """The definition under another name; None for one in which that is no matter of one key."""
+    try:
+        text = jsonrpc.decode(definition)
+        return jsonrpc.splice(text, {"name": json.dumps(name)}).encode("utf-8")
+    except Malformed:
+        return None
 
 
 def _array(definitions: Iterable[bytes]) -> bytes:

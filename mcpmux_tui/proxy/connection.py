@@ -107,6 +107,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The header is whole; uvicorn starts the application now."""
+        # Of a target in absolute form uvicorn passes on the path alone.
+        self.scope["state"]["target"] = self.url
         super().on_headers_complete()
         self._stage = _Stage.BODY
         self._owed += 1

@@ -19,6 +19,7 @@ from mcpmux_tui.text import one_line
 
 HEALTH_PATH = "/healthz"
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_ABSOLUTE = re.compile(rb"http://([^/?#]*)", re.IGNORECASE)
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 _PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,30}(/[0-9A-Za-z.+-]{1,20})?(?= |$)")
 _KNOCKS = 10
@@ -99,7 +100,13 @@ class Guard:
         if "host" not in exchange.repeated:
             host = exchange.headers.get(b"host", b"").lower()
             if host in self._hosts:
-                return None
+                if exchange.target.startswith(b"/"):
+                    return None
+                # An absolute target stands above the Host header (RFC 9112, 3.2.2).
+                found = _ABSOLUTE.match(exchange.target)
+                host = b"" if found is None else found[1].lower()
+                if host in self._hosts:
+                    return None
             shown = _shown(host)
         else:
             shown = "two hosts"

@@ -43,7 +43,7 @@ class Exchange:
 
     __slots__ = (
         "_connection", "_receive", "_send", "headers", "method", "path", "raw_headers",
-        "started",
+        "started", "target",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,8 @@ class Exchange:
     ) -> None:
         self.method = scope["method"]
         self.path = scope["path"]
+        self.target: bytes = scope["state"]["target"]
+        """As it stands in the request line."""
         self.raw_headers = list(scope["headers"])
         self.headers = dict(self.raw_headers)
         """Names in lower case; of a repeated one the last."""

@@ -74,9 +74,10 @@ class Legacy:
 
     @property
     def clients(self) -> int:
-        """How many sessions are open."""
+        """How many sessions are in use: with a stream or a call open, or asked in lately."""
         self._drop_expired()
-        return len(self._sessions)
+        since = time.monotonic() - self._limits.client_memory
+        return sum(each.busy or each.last_used >= since for each in self._sessions.values())
 
     def tell(self, endpoint: str | None) -> None:
         """The list of an endpoint has changed: one notice per session, on its newest stream."""

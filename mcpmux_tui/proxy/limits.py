@@ -23,7 +23,7 @@ class Limits:
     """Beyond it the longest idle 2025 session is let go."""
     session_idle: float = 30 * 60.0
     client_memory: float = 60.0
-    """How long a 2026 client counts as there after its last request."""
+    """How long a client counts as there after its last request."""
     ping: float = 15.0
     """Between comments on a silent event stream."""
     notice: float = 1.0

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +70,16 @@ _DISCOVERED = b'"supportedVersions":%b,"capabilities":%b' % (
 
 
 @dataclass(frozen=True, slots=True)
+class _Subscription:
+    """What an open stream is for."""
+
+    client: bytes
+    endpoint: str | None
+    tools: bool
+    """Whether it wants to hear of a changed list of tools."""
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A request that passed every check of its header against its body."""
 
@@ -83,8 +93,7 @@ class Modern:
     def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
         self._limits = limits
         self._changed = changed
-        self._streams: dict[NoticeStream, str | None] = {}
-        self._listening: dict[NoticeStream, bytes] = {}
+        self._streams: dict[NoticeStream, _Subscription] = {}
         self._seen: dict[bytes, float] = {}
 
     @property
@@ -92,17 +101,23 @@ class Modern:
         """How many clients, told apart by what they call themselves, listen or asked lately."""
         since = time.monotonic() - self._limits.client_memory
         recent = {client for client, at in self._seen.items() if at >= since}
-        return len(recent.union(self._listening.values()))
+        return len(recent.union(of.client for of in self._streams.values()))
 
     def tell(self, endpoint: str | None) -> None:
         """The list of an endpoint has changed."""
         for stream, of in self._streams.items():
-            if of == endpoint:
+            if of.tools and of.endpoint == endpoint:
                 stream.tell()
+
+    def keep(self, endpoints: Container[str]) -> None:
+        """End the streams on servers that are not there any more."""
+        for stream, of in self._streams.items():
+            if of.endpoint is not None and of.endpoint not in endpoints:
+                stream.end()
 
     def close(self) -> None:
         """End all streams in order."""
-        for stream in self._listening:
+        for stream in self._streams:
             stream.end()
 
     def forget(self) -> None:
@@ -179,14 +194,11 @@ class Modern:
             ),
             closing=jsonrpc.result(request_id, b'{"resultType":"complete","_meta":%b}' % meta),
         )
-        self._listening[stream] = _name(envelope.caller)
-        if tools:
-            self._streams[stream] = endpoint
+        self._streams[stream] = _Subscription(_name(envelope.caller), endpoint, tools)
         try:
             await stream.serve(exchange, self._limits.ping)
         finally:
-            del self._listening[stream]
-            self._streams.pop(stream, None)
+            del self._streams[stream]
             self._changed()
 
     def _remember(self, caller: Caller) -> None:

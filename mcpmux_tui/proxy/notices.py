@@ -31,8 +31,8 @@ class LiveCatalog:
     def current(self) -> Catalog:
         """The catalog as of now."""
         if self._stale:
-            self._stale = False
             self._catalog = build(self._upstreams, self._catalog)
+            self._stale = False
         return self._catalog
 
     def replace(self, upstreams: Mapping[str, Upstream]) -> None:

@@ -61,8 +61,8 @@ class Proxy:
 
     @property
     def clients(self) -> int:
-        """Clients that are there: 2025 sessions, and 2026 clients (which have none) that listen
-        or asked something in the last minute."""
+        """Clients that are there: sessions and 2026 clients (which have none) that have a stream
+        or a call open, or asked something in the last minute."""
         return self._legacy.clients + self._modern.clients
 
     @property
@@ -94,6 +94,7 @@ class Proxy:
         """These are the servers now, in the order of the config."""
         self._catalog.replace(upstreams)
         self._legacy.keep(upstreams)
+        self._modern.keep(upstreams)
 
     def lists_changed(self) -> None:
         """Some server's lists, spec or state changed; clients hear of it if their list did."""

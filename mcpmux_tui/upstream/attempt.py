@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import McpmuxError, StartFailed, UpstreamError
@@ -117,7 +117,7 @@ class Attempt:
         session: Session | None = None
         try:
             try:
-                session = await self._session_for(await self._values.resolve(launch))
+                session = await self._session_for(launch)
                 lists, failure = await self._open(session, launch)
                 self._report(Up(self.generation, session, lists, failure))
                 error: McpmuxError = await session.lost_with
@@ -163,21 +163,25 @@ class Attempt:
                 raise
             return None, error
 
-    async def _session_for(self, launch: Launch) -> Session:
+    async def _session_for(self, configured: Launch) -> Session:
         name = self._spec.name
+        resolved = await self._values.resolve(configured)
         transport: Transport
-        if isinstance(launch, StdioLaunch):
+        # A launch resolves to its own kind.
+        if isinstance(configured, StdioLaunch):
             transport = StdioTransport(
                 name,
-                launch,
+                cast("StdioLaunch", resolved),
                 self._values.environment(),
+                configured=configured,
                 journal=self._journal,
                 spawned=lambda pid: self._report(Spawned(self.generation, pid)),
                 limits=self._limits,
             )
         else:
             http = await asyncio.to_thread(_http_transport)
-            transport = http(launch, limits=self._limits)
+            launch = cast("HttpLaunch", resolved)
+            transport = http(launch, configured=configured, limits=self._limits)
         return Session(
             name,
             transport,

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 
 BASE: Final = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
@@ -51,6 +52,13 @@ def child_environment(launch: StdioLaunch, source: Mapping[str, str]) -> dict[st
     return inherited | dict(launch.env)
 
 
-def working_folder(launch: StdioLaunch) -> Path:
-    """The folder a child starts in: the declared one, else home."""
-    return Path(launch.cwd).expanduser() if launch.cwd else Path.home()
+def working_folder(launch: StdioLaunch, configured: StdioLaunch) -> Path:
+    """The folder a child starts in: the declared one, else home. Raises StartFailed."""
+    try:
+        return Path(launch.cwd).expanduser() if launch.cwd else Path.home()
+    except RuntimeError as error:
+        raise StartFailed(
+            f"working folder does not exist: {configured.cwd or '~'} has no home folder",
+            "Correct `cwd` in the config.",
+            permanent=True,
+        ) from error

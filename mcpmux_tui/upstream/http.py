@@ -49,9 +49,11 @@ class HttpTransport:
     closing_cancels = True
     pid = None
 
-    def __init__(self, launch: HttpLaunch, *, limits: Limits) -> None:
+    def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
         self.version: str | None = None
         self._launch = launch
+        self._configured = configured
+        """The launch before placeholders were filled, for sentences."""
         self._limits = limits
         self._client: httpx2.AsyncClient | None = None
         self._url = httpx2.URL()
@@ -61,7 +63,7 @@ class HttpTransport:
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
-        self._url = _address(self._launch.url)
+        self._url = _address(self._launch.url, self._configured.url)
         headers = _own_headers(self._launch.headers)
         loopback = _is_loopback(self._url.host)
         self._client = httpx2.AsyncClient(
@@ -173,7 +175,12 @@ class HttpTransport:
             ) as response:
                 yield response
         except httpx2.HTTPError as error:
-            raise explain(error, self._url.host, self._limits.connect) from error
+            raise explain(error, self._shown_host(), self._limits.connect) from error
+
+    def _shown_host(self) -> str:
+        """The host, unless it came from a placeholder: its value may be a secret."""
+        host, configured = self._url.host, self._configured.url
+        return host if host in configured else one_line(configured, 200)
 
     async def _refused(self, response: httpx2.Response, session: str | None) -> Message:
         """The JSON-RPC error that came with a status other than 200.
@@ -186,7 +193,7 @@ class HttpTransport:
         if status == 404 and session is not None:
             raise SessionExpired
         if 300 <= status < 400:
-            raise _redirected(self._url, response)
+            raise _redirected(self._url, self._configured.url, response)
         if status < 300:
             raise NotUnderstood(
                 f"took a request and gave no answer (HTTP {status})", permanent=False
@@ -288,13 +295,15 @@ def _media_type(response: httpx2.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _redirected(url: httpx2.URL, response: httpx2.Response) -> NotUnderstood:
+def _redirected(url: httpx2.URL, configured: str, response: httpx2.Response) -> NotUnderstood:
     try:
         target = url.join(response.headers.get("location", "")).copy_with(query=None, fragment=None)
     except httpx2.InvalidURL:
         target = url
+    # The answer may repeat the value of a placeholder, which may be a secret.
+    where = "another one" if "${" in configured.partition("?")[0] else one_line(str(target), 200)
     return NotUnderstood(
-        f"this address redirects to {one_line(str(target), 200)}",
+        f"this address redirects to {where}",
         "Put that address in the config if it is the server you mean.",
     )
 
@@ -310,18 +319,19 @@ _STATUS_HINTS = {
 }
 
 
-def _address(text: str) -> httpx2.URL:
+def _address(text: str, configured: str) -> httpx2.URL:
+    shown = one_line(configured, 200)
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
+        # What the library says may repeat the value of a placeholder.
+        why = f" ({one_line(str(error))})" if text == configured else ""
         raise StartFailed(
-            f"not an address: {one_line(text, 200)}",
-            f"Correct `url` in the config ({one_line(str(error))}).",
-            permanent=True,
+            f"not an address: {shown}", f"Correct `url` in the config{why}.", permanent=True
         ) from error
     if url.scheme not in {"http", "https"} or not url.host:
         raise StartFailed(
-            f"not an http or https address: {one_line(text, 200)}",
+            f"not an http or https address: {shown}",
             "Correct `url` in the config.",
             permanent=True,
         )

@@ -29,6 +29,12 @@ class Limits:
     ping: float = 10.0
     pages: int = 1_000
     tools: int = 10_000
+    definition: int = 256 * KIB
+    """One tool's definition."""
+    definitions: int = 16 * MIB
+    """All definitions of a list."""
+    values: int = 500_000
+    """JSON values in all definitions of a list: renaming the tools takes as long."""
     skipped: int = 20
     """Sentences about definitions that could not be used."""
     refresh_pause: float = 1.0

@@ -11,7 +11,7 @@ from mcpmux_tui.model.channel import Lists, Tool
 from mcpmux_tui.model.errors import ConnectionLost
 from mcpmux_tui.model.jsonrpc import Malformed, Member
 from mcpmux_tui.text import NAME_LIMIT, clean, one_line
-from mcpmux_tui.upstream.limits import KIB, Limits
+from mcpmux_tui.upstream.limits import KIB, MIB, Limits
 
 _SMALL = 256 * KIB
 """A page up to this size is read on the loop."""
@@ -37,8 +37,7 @@ async def fetch_tools(ask: Callable[[bytes], Awaitable[bytes]], limits: Limits) 
             found.skip("The list repeats one of its pages; what came so far is used.")
             break
         cursors.add(cursor)
-        if len(found.tools) >= limits.tools:
-            found.skip(f"The list is longer than {limits.tools} tools; the rest is left out.")
+        if found.left_out:
             break
     else:
         found.skip(f"The list has more than {limits.pages} pages; the rest is left out.")
@@ -50,6 +49,10 @@ class _Found:
     limits: Limits
     tools: dict[str, Tool] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    left_out: int = 0
+    """Tools for which there was no room; none is taken after the first of them."""
+    _size: int = 0
+    _values: int = 0
     _more: int = 0
 
     def add(self, page: bytes) -> str | None:
@@ -80,14 +83,30 @@ class _Found:
             return self.skip(f"The name of tool {shown} is not valid text.")
         if name in self.tools:
             return self.skip(f"Tool {shown} is listed twice; the first one is used.")
-        if len(self.tools) < self.limits.tools:
-            description = definition.get("description")
-            self.tools[name] = Tool(
-                name,
-                element.raw.encode(),
-                clean(description) if type(description) is str else "",
-            )
+        raw = element.raw.encode()
+        if len(raw) > self.limits.definition:
+            most = self.limits.definition // KIB
+            return self.skip(f"The definition of tool {shown} is larger than {most} KiB.")
+        try:
+            jsonrpc.parse_object(element.raw)
+        except Malformed as error:
+            return self.skip(f"The definition of tool {shown} cannot be used: {error}.")
+        if self.left_out or not self._fits(raw):
+            self.left_out += 1
+            return None
+        description = definition.get("description")
+        self.tools[name] = Tool(name, raw, clean(description) if type(description) is str else "")
         return None
+
+    def _fits(self, raw: bytes) -> bool:
+        self._size += len(raw)
+        self._values += jsonrpc.values(raw)
+        limits = self.limits
+        return (
+            len(self.tools) < limits.tools
+            and self._size <= limits.definitions
+            and self._values <= limits.values
+        )
 
     def skip(self, sentence: str) -> None:
         """Say what is not used, and why."""
@@ -98,8 +117,17 @@ class _Found:
 
     def lists(self) -> Lists:
         """What was found."""
-        more = (f"{self._more} more definitions could not be used.",) if self._more else ()
-        return Lists(tuple(self.tools.values()), (*self.skipped, *more))
+        sentences = list(self.skipped)
+        if self._more:
+            sentences.append(f"{self._more} more definitions could not be used.")
+        if self.left_out:
+            count = f"{self.left_out} tool{'' if self.left_out == 1 else 's'}"
+            most = f"{self.limits.tools} tools, {self.limits.definitions // MIB} MiB"
+            sentences.append(
+                f"The list is longer than mcpmux takes ({most}, {self.limits.values} values):"
+                f" {count} and any later page are left out."
+            )
+        return Lists(tuple(self.tools.values()), tuple(sentences))
 
 
 def _is_text(name: str) -> bool:

@@ -165,42 +165,60 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def check(launch: StdioLaunch, environment: Mapping[str, str], folder: Path) -> None:
+def check(
+    launch: StdioLaunch, configured: StdioLaunch, environment: Mapping[str, str], folder: Path
+) -> None:
     """Find out why a launch cannot work, before the attempt. Blocks on the disk.
+
+    Sentences name what is `configured`: the value of a placeholder may be a secret.
 
     Raises StartFailed.
     """
-    if not folder.is_dir():
+    shown = configured.cwd or folder
+    if not _holds(folder.is_dir, f"working folder cannot be used: {shown}"):
         raise StartFailed(
-            f"working folder does not exist: {folder}",
+            f"working folder does not exist: {shown}",
             "Correct `cwd` in the config.",
             permanent=True,
         )
+    command = configured.command
+    path = environment.get("PATH", os.defpath)
     if os.sep in launch.command:
-        path = folder / launch.command
-        if not path.exists():
+        file = folder / launch.command
+        if not _holds(file.exists, f"command cannot be used: {command}"):
             raise StartFailed(
-                f"command not found: {launch.command}",
-                "Correct the path in the config.",
+                f"command not found: {command}", "Correct the path in the config.", permanent=True
+            )
+        if file.is_dir() or not os.access(file, os.X_OK):
+            raise StartFailed(
+                f"permission denied: {command} is not an executable file",
+                f"Make it executable (chmod +x {command}), or correct the path.",
                 permanent=True,
             )
-        if path.is_dir() or not os.access(path, os.X_OK):
-            raise StartFailed(
-                f"permission denied: {launch.command} is not an executable file",
-                f"Make it executable (chmod +x {launch.command}), or correct the path.",
-                permanent=True,
-            )
-    elif shutil.which(launch.command, path=environment.get("PATH", os.defpath)) is None:
+    elif shutil.which(launch.command, path=path) is None:
         raise StartFailed(
-            f"command not found: {launch.command}",
-            f"It is not on the PATH this server gets ({environment.get('PATH', os.defpath)})."
+            f"command not found: {command}",
+            f"It is not on the PATH this server gets ({configured.env.get('PATH', path)})."
             " Install it, or give its full path in the config.",
             permanent=True,
         )
 
 
+def _holds(test: Callable[[], bool], otherwise: str) -> bool:
+    """What `test` says of a path. Raises StartFailed where the system does not take the path."""
+    try:
+        return test()
+    except OSError as error:
+        raise StartFailed(
+            f"{otherwise} ({error.strerror})", "Correct it in the config.", permanent=True
+        ) from error
+
+
 def spawn(
-    launch: StdioLaunch, environment: Mapping[str, str], folder: Path
+    launch: StdioLaunch,
+    configured: StdioLaunch,
+    environment: Mapping[str, str],
+    folder: Path,
 ) -> subprocess.Popen[bytes]:
     """Start the child in a session of its own, all three streams on pipes.
 
@@ -220,11 +238,10 @@ def spawn(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise _why(launch, error) from error
+        raise _why(configured.command, error) from error
 
 
-def _why(launch: StdioLaunch, error: OSError | ValueError) -> StartFailed:
-    command = launch.command
+def _why(command: str, error: OSError | ValueError) -> StartFailed:
     if isinstance(error, ValueError):
         return StartFailed(
             "a null byte in the command, its arguments or its environment",

@@ -33,6 +33,7 @@ class StdioTransport:
         launch: StdioLaunch,
         environment: Mapping[str, str],
         *,
+        configured: StdioLaunch,
         journal: Journal,
         spawned: Callable[[int], None],
         limits: Limits,
@@ -40,6 +41,8 @@ class StdioTransport:
         self.version: str | None = None
         self._name = name
         self._launch = launch
+        self._configured = configured
+        """The launch before placeholders were filled, for sentences."""
         self._environment = child_environment(launch, environment)
         self._journal = journal
         self._spawned = spawned
@@ -63,11 +66,12 @@ class StdioTransport:
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
-        folder = working_folder(self._launch)
-        await asyncio.to_thread(process.check, self._launch, self._environment, folder)
+        folder = working_folder(self._launch, self._configured)
+        launch = (self._launch, self._configured, self._environment, folder)
+        await asyncio.to_thread(process.check, *launch)
         loop = asyncio.get_running_loop()
         # On the loop: spawned in a thread, a child could be lost to a cancel in between.
-        child = Process(process.spawn(self._launch, self._environment, folder), self._exited)
+        child = Process(process.spawn(*launch), self._exited)
         self._process = child
         self._spawned(child.pid)
         limits = self._limits

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -131,3 +133,53 @@ def test_without_takes_out_one_member_and_no_other_byte(text: str, rest: str) ->
 def test_an_unreadable_answer_still_names_its_call(line: bytes) -> None:
     assert jsonrpc.salvage_id(line) == b"12"
     assert jsonrpc.salvage_id(b"hello") is None
+
+
+SIZE = 16_000_000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","method":"n","params":{"a":[%b1]}}' % (b"1," * (SIZE // 2)),
+        b'{"jsonrpc":"2.0","method":"n","params":{"a":[%b""]}}' % (b'"",' * (SIZE // 3)),
+        b'{"jsonrpc":"2.0","id":1,"result":{"a":[%b[]]}}' % (b"[]," * (SIZE // 3)),
+        b'{"result":{"a":[%b[]]},"jsonrpc":"2.0","id":1}' % (b"[]," * (SIZE // 3)),
+        b'{"jsonrpc":"2.0","id":"%b"}' % (b"x" * SIZE),
+        b'{"id":1,%b"jsonrpc":"2.0","method":[]}' % (b" " * SIZE),
+    ],
+    ids=["numbers", "strings", "result", "result-first", "id", "spaces"],
+)
+def test_a_costly_message_is_refused_in_little_time_and_memory(line: bytes) -> None:
+    tracemalloc.start()
+    try:
+        started = time.process_time()
+        with pytest.raises(Malformed):
+            jsonrpc.parse_message(line)
+        assert time.process_time() - started < 1.0
+        assert tracemalloc.get_traced_memory()[1] < 12 * SIZE
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_text_is_no_costly_message() -> None:
+    for text in (b"a,[{" * 500_000, b'\\",' * 500_000, b"\\\\" * 500_000, b"\\ud83d" * 500_000):
+        params = b'{"a":"\\\\","text":"%b"}' % text
+        line = jsonrpc.notification("n", params)
+        assert jsonrpc.parse_message(line) == Message(method="n", params=params)
+        answer = jsonrpc.result(b"1", params)
+        assert jsonrpc.parse_message(answer) == Message(id=b"1", result=params)
+
+
+@given(json_values)
+def test_values_are_never_counted_too_few(value: object) -> None:
+    def count(value: object) -> int:
+        match value:
+            case list():
+                return 1 + sum(count(each) for each in value)
+            case dict():
+                return 1 + sum(count(each) for each in value.values())
+        return 1
+
+    for ascii in (True, False):
+        assert jsonrpc.values(json.dumps(value, ensure_ascii=ascii).encode()) >= count(value)

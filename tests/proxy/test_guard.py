@@ -104,6 +104,30 @@ async def test_nothing_else_is_here(path: str) -> None:
 
 @pytest.mark.behaviour("B2")
 @pytest.mark.parametrize(
+    ("authority", "status"),
+    [("127.0.0.1:{port}", 200), ("LOCALHOST:{port}", 200), ("evil", 421), ("127.0.0.1", 421),
+     ("127.0.0.1:{port}@evil", 421), ("127.0.0.1:1", 421)],
+)  # fmt: skip
+async def test_a_target_in_absolute_form_stands_above_the_host(authority: str, status: int) -> None:
+    async with running() as proxy:
+        authority = authority.format(port=proxy.port)
+        data = request(proxy.port, HELLO, path=f"http://{authority}/mcp")
+        answer = await ask(proxy.port, data)
+        assert answer.status == status
+        assert len(proxy.knocks) == (status == 421)
+        foreign = request(proxy.port, HELLO, path=f"http://{authority}/mcp", host="evil")
+        assert_refused(await ask(proxy.port, foreign), 421)
+
+
+async def test_a_pipelined_target_is_judged_on_its_own() -> None:
+    async with running() as proxy, connect(proxy.port) as wire:
+        evil = request(proxy.port, HELLO, path="http://evil/mcp")
+        await wire.send(evil + request(proxy.port, HELLO))
+        assert [(await wire.answer()).status for _ in range(2)] == [421, 200]
+
+
+@pytest.mark.behaviour("B2")
+@pytest.mark.parametrize(
     "host",
     [
         "evil.com", "evil.com:{port}", "localhost:{port}.evil.com", "127.0.0.1:1", "127.0.0.1",

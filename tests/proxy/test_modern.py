@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from tests.proxy.fakes import (
     MODERN,
     QUICK,
     FakeUpstream,
+    by_name,
     http_client,
     modern,
     rpc,
@@ -202,6 +204,26 @@ async def test_a_subscription_is_acknowledged_tagged_and_ended_in_order() -> Non
             "id": "sub-1",
             "result": {"resultType": "complete", "_meta": meta},
         }
+
+
+async def test_a_subscription_ends_with_its_server() -> None:
+    one, two = FakeUpstream("one"), FakeUpstream("two")
+    async with running(one, two) as proxy, AsyncExitStack() as stack:
+        body, headers = modern("subscriptions/listen", {"notifications": {}}, "sub-1")
+        wires = {}
+        for path in ("/mcp", "/mcp/one", "/mcp/two"):
+            wires[path] = wire = await stack.enter_async_context(connect(proxy.port))
+            await wire.send(
+                request(proxy.port, json.dumps(body).encode(), path=path, headers=headers)
+            )
+            await wire.header()
+            await wire.event()
+        proxy.set_upstreams(by_name(one))
+        assert json.loads(await wires["/mcp/two"].event())["id"] == "sub-1"
+        assert await wires["/mcp/two"].chunk() == b""
+        for path in ("/mcp", "/mcp/one"):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(wires[path].chunk(), 0.1)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from mcpmux_tui.model.channel import Tool
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.proxy.notices import LiveCatalog
 from tests.proxy.fakes import FakeUpstream, by_name, tool
@@ -102,4 +103,25 @@ async def test_of_two_tools_with_one_name_the_first_counts() -> None:
     assert list(catalog.merged.targets) == ["x", "X"]
     assert b'"first":true' in catalog.merged.tools
     assert b'"first":false' not in catalog.merged.tools
+    heard.catalog.close()
+
+
+async def test_a_definition_that_cannot_be_renamed_costs_no_other_tool() -> None:
+    twice = Tool("twice", b'{"name":"twice","title":"x","title":"y"}')
+    heard = Heard(by_name(FakeUpstream("s", (twice, tool("x"))), FakeUpstream("t")))
+    catalog = heard.catalog.current
+    assert set(catalog.merged.targets) == {"s__x", "t__echo"}
+    assert b"twice" not in catalog.merged.tools
+    heard.catalog.close()
+
+
+async def test_a_catalog_that_could_not_be_made_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = Heard(by_name(FakeUpstream("s")))
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeUpstream, "lists", None)
+        with pytest.raises(AttributeError):
+            _ = heard.catalog.current
+    assert set(heard.catalog.current.merged.targets) == {"s__echo"}
     heard.catalog.close()

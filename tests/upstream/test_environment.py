@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 
@@ -57,6 +58,13 @@ def test_inherit_env_true_gives_everything_but_mcpmux_own_token() -> None:
 
 def test_the_working_folder_is_home_unless_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert working_folder(StdioLaunch("x")) == Path("/home/ada")
-    assert working_folder(StdioLaunch("x", cwd="~/work")) == Path("/home/ada/work")
-    assert working_folder(StdioLaunch("x", cwd="/srv")) == Path("/srv")
+    for cwd, folder in ((None, "/home/ada"), ("~/work", "/home/ada/work"), ("/srv", "/srv")):
+        launch = StdioLaunch("x", cwd=cwd)
+        assert working_folder(launch, launch) == Path(folder)
+
+
+def test_a_home_folder_of_nobody_is_a_reason_not_to_start() -> None:
+    with pytest.raises(StartFailed, match="working folder") as caught:
+        working_folder(StdioLaunch("x", cwd="~hunter2/x"), StdioLaunch("x", cwd="~${USER}/x"))
+    assert caught.value.permanent
+    assert "~${USER}/x" in caught.value.message

@@ -13,11 +13,11 @@ import pytest
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import ConnectionLost, NotConnected, RequestTimeout, RpcError
 from mcpmux_tui.model.server import Action, Health
-from mcpmux_tui.model.spec import HttpLaunch
+from mcpmux_tui.model.spec import HttpLaunch, Launch
 from mcpmux_tui.upstream.network import explain
 from tests.fixtures import raw_server
 from tests.fixtures.raw_http import RawHttp, parse
-from tests.upstream.rig import FIXTURES, QUICK, running
+from tests.upstream.rig import FIXTURES, QUICK, PlainValues, running
 
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
 ANSWERS = pytest.mark.parametrize("answers", [(), ("--sse",)], ids=["json", "sse"])
@@ -377,3 +377,41 @@ async def test_the_fixture_runs_as_a_child_with_its_knobs() -> None:
     finally:
         child.terminate()
         await child.wait()
+
+
+class Filled(PlainValues):
+    """Values for which every placeholder stands for the same text."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    async def resolve(self, launch: Launch) -> Launch:
+        assert isinstance(launch, HttpLaunch)
+        return HttpLaunch(launch.url.replace("${U}", self.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "value"),
+    [
+        ("${U}", "hunter2"),
+        ("${U}", "ftp://hunter2/x"),
+        ("${U}", "http://[::hunter2"),
+        ("${U}", "http://127.0.0.1:hunter2/"),
+        ("${U}", "http://127.0.0.1:1/" + "hunter2" * 10_000),
+        ("http://${U}.invalid:1/", "hunter2"),
+    ],
+)
+async def test_the_value_of_a_placeholder_is_not_in_a_sentence(url: str, value: str) -> None:
+    async with running(HttpLaunch(url), limits=SLOW_RETRY, values=Filled(value)) as rig:
+        await rig.until(lambda s: s.state in {Health.FAILED, Health.RECONNECTING})
+        assert "${U}" in rig.snapshot.detail
+        assert "hunter2" not in repr((rig.seen, rig.journal.lines))
+
+
+async def test_a_redirect_does_not_show_the_value_of_a_placeholder() -> None:
+    async with RawHttp.open("--redirect", "/hunter2/") as http:
+        url = http.url.replace("/mcp", "/${U}")
+        async with running(HttpLaunch(url), values=Filled("mcp")) as rig:
+            failed = await rig.reach(Health.FAILED)
+            assert failed.summary == "this address redirects to another one"
+            assert "hunter2" not in repr((rig.seen, rig.journal.lines))

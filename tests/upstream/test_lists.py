@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mcpmux_tui.model.errors import ConnectionLost
-from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.limits import KIB, MIB, Limits
 from mcpmux_tui.upstream.lists import fetch_tools
 
 
@@ -72,7 +72,7 @@ async def test_a_list_without_end_is_cut() -> None:
     assert "more than 7 pages" in lists.skipped[-1]
     lists = await fetch_tools(more, Limits(tools=5))
     assert len(lists.tools) == 5
-    assert "longer than 5 tools" in lists.skipped[-1]
+    assert "(5 tools, " in lists.skipped[-1]
 
 
 async def test_sentences_about_skipped_tools_are_bounded() -> None:
@@ -92,3 +92,57 @@ async def test_a_page_that_is_no_list_is_an_error(raw: str) -> None:
     ask, _ = pages(raw)
     with pytest.raises(ConnectionLost, match="tool list"):
         await fetch_tools(ask, Limits())
+
+
+async def test_a_list_cut_within_one_page_says_how_many_are_left_out() -> None:
+    ask, _ = pages(page("a", "b", "c", "d"))
+    lists = await fetch_tools(ask, Limits(tools=3))
+    assert [tool.name for tool in lists.tools] == ["a", "b", "c"]
+    assert lists.skipped == (
+        "The list is longer than mcpmux takes (3 tools, 16 MiB, 500000 values):"
+        " 1 tool and any later page are left out.",
+    )
+
+
+async def test_a_definition_with_a_key_twice_costs_that_tool_alone() -> None:
+    ask, _ = pages('{"tools":[{"name":"a","title":"x","title":"y"},{"name":"b"}]}')
+    lists = await fetch_tools(ask, Limits())
+    assert [tool.name for tool in lists.tools] == ["b"]
+    assert lists.skipped == ("The definition of tool a cannot be used: a key appears twice.",)
+
+
+def sized(name: str, size: int) -> str:
+    """A definition of so many bytes."""
+    frame = f'{{"name":"{name}","x":""}}'
+    return frame[:-2] + "x" * (size - len(frame)) + '"}'
+
+
+async def test_a_definition_has_a_largest_size() -> None:
+    ask, _ = pages(f'{{"tools":[{sized("a", 256 * KIB)},{sized("b", 256 * KIB + 1)}]}}')
+    lists = await fetch_tools(ask, Limits())
+    assert [tool.name for tool in lists.tools] == ["a"]
+    assert lists.skipped == ("The definition of tool b is larger than 256 KiB.",)
+
+
+async def test_all_definitions_together_have_a_largest_size() -> None:
+    asked = 0
+
+    async def ask(params: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        tools = ",".join(sized(f"{asked}-{n}", 200 * KIB) for n in range(4))
+        return f'{{"tools":[{tools}],"nextCursor":"{asked}"}}'.encode()
+
+    lists = await fetch_tools(ask, Limits(definitions=MIB))
+    assert [tool.name for tool in lists.tools] == ["1-0", "1-1", "1-2", "1-3", "2-0"]
+    assert asked == 2
+    (sentence,) = lists.skipped
+    assert "(10000 tools, 1 MiB, 500000 values): 3 tools" in sentence
+
+
+async def test_all_definitions_together_have_a_most_of_values() -> None:
+    many = ",".join(f'{{"name":"{n}","x":[{"1," * 90}1]}}' for n in range(9))
+    ask, _ = pages(f'{{"tools":[{many}]}}')
+    lists = await fetch_tools(ask, Limits(values=500))
+    assert len(lists.tools) == 5
+    assert "4 tools" in lists.skipped[-1]

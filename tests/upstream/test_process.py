@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def start(*argv: str) -> tuple[Process, asyncio.Future[Exit]]:
     """A child, and its exit to come."""
     launch = StdioLaunch(argv[0], argv[1:])
     done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-    child = process.spawn(launch, ENVIRONMENT, Path("/"))
+    child = process.spawn(launch, launch, ENVIRONMENT, Path("/"))
     return Process(child, done.set_result), done
 
 
@@ -107,11 +108,13 @@ async def test_a_child_has_no_terminal_to_write_to() -> None:
     assert await end(child)
 
 
-def failure(launch: StdioLaunch, folder: Path = Path("/")) -> StartFailed:
+def failure(
+    launch: StdioLaunch, folder: Path = Path("/"), configured: StdioLaunch | None = None
+) -> StartFailed:
     """Why a launch does not start, before or at the spawn."""
     with pytest.raises(StartFailed) as caught:
-        process.check(launch, ENVIRONMENT, folder)
-        process.spawn(launch, ENVIRONMENT, folder)
+        process.check(launch, configured or launch, ENVIRONMENT, folder)
+        process.spawn(launch, configured or launch, ENVIRONMENT, folder)
     assert caught.value.permanent
     assert caught.value.hint
     return caught.value
@@ -136,12 +139,47 @@ def test_each_reason_not_to_start_has_its_own_words(tmp_path: Path) -> None:
     assert "too long" in failure(StdioLaunch("sh", ("x" * 3_000_000,))).message
 
 
+def test_a_path_the_system_does_not_take_is_a_reason_not_to_start() -> None:
+    long = "a" * 300
+    assert failure(StdioLaunch(f"./{long}")).message == (
+        f"command cannot be used: ./{long} (File name too long)"
+    )
+    assert failure(StdioLaunch("sh", cwd=long), Path("/", long)).message == (
+        f"working folder cannot be used: {long} (File name too long)"
+    )
+
+
+@pytest.mark.parametrize("command", ["{}/no", "{}-no", "{}/" + "a" * 300, "{}"])
+def test_the_value_of_a_placeholder_is_not_in_a_sentence(tmp_path: Path, command: str) -> None:
+    secret = tmp_path / "hunter2"
+    secret.mkdir()
+    configured = StdioLaunch(command.format("${TOKEN}"), env={"PATH": "${TOKEN}"})
+    launch = StdioLaunch(command.format(secret if "/" in command else "hunter2"))
+    for each in (launch, StdioLaunch("sh", cwd="hunter2")):
+        folder = Path("/", each.cwd or "")
+        met = failure(each, folder, replace(configured, cwd=each.cwd and "${TOKEN}"))
+        assert "hunter2" not in str(met)
+        assert "${TOKEN}" in met.message
+
+
+def test_nor_is_that_of_the_path_or_of_a_program_that_cannot_run(tmp_path: Path) -> None:
+    configured = StdioLaunch("${TOKEN}", env={"PATH": "/${TOKEN}"})
+    with pytest.raises(StartFailed) as caught:
+        process.check(StdioLaunch("no-such"), configured, {"PATH": "/hunter2"}, tmp_path)
+    assert "(/${TOKEN})" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
+    script = tmp_path / "hunter2"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    assert "hunter2" not in str(failure(StdioLaunch(str(script)), configured=configured))
+
+
 def test_the_command_runs_under_the_name_it_is_called_by(tmp_path: Path) -> None:
     shim = tmp_path / "tool"
     shim.symlink_to("/bin/sh")
     launch = StdioLaunch("tool", ("-c", "echo $0"))
     environment = {"PATH": str(tmp_path)}
-    process.check(launch, environment, tmp_path)
-    child = process.spawn(launch, environment, tmp_path)
+    process.check(launch, launch, environment, tmp_path)
+    child = process.spawn(launch, launch, environment, tmp_path)
     with child:
         assert child.communicate()[0] == b"tool\n"

@@ -87,6 +87,7 @@ async def test_a_whole_session_over_stdio(era: Era) -> None:
             "sdk",
             StdioLaunch(sys.executable, (SERVER,)),
             PlainValues().environment(),
+            configured=StdioLaunch(sys.executable),
             journal=Lines(),
             spawned=lambda pid: None,
             limits=LIMITS,
@@ -98,4 +99,5 @@ async def test_a_whole_session_over_stdio(era: Era) -> None:
 async def test_whole_sessions_over_http_in_both_eras() -> None:
     async with address() as url:
         for era in Era:
-            await talk(HttpTransport(HttpLaunch(url), limits=LIMITS), era)
+            launch = HttpLaunch(url)
+            await talk(HttpTransport(launch, configured=launch, limits=LIMITS), era)
