@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from textual import on
+from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
@@ -22,7 +23,7 @@ from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
 from mcpmux_tui.ui.tasks import Failed, Tasks
 from mcpmux_tui.ui.terminal import TerminalDriver
 from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
-from mcpmux_tui.ui.toasts import toast, toast_error
+from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
 
 async def run(engine: Engine, *, owner: bool, state: Path) -> int:
@@ -75,6 +76,7 @@ class McpmuxApp(CrashGuard):
         self.theme = DARK.name
         self._servers = ServersScreen(
             engine,
+            owner=owner,
             copy=self._copy,
             glyphs=glyphs,
             clock=clock,
@@ -108,6 +110,10 @@ class McpmuxApp(CrashGuard):
             toast_error(self, error)
         self._ended = True
         self._servers.show(self._snapshot or _NOTHING, ended=True)
+
+    def on_notify(self, event: Notify) -> None:
+        """Keep the toasts few."""
+        make_room(self, event)
 
     @on(Failed)
     def _say_failed(self, event: Failed) -> None:

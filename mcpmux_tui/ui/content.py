@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from itertools import accumulate
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from textual.content import Content
 from textual.style import Style
 
@@ -28,6 +29,16 @@ def line(text: str, style: str | Style = "") -> Content:
 def whole(text: str, style: str | Style = "") -> Content:
     """`plain`, never shortened: for what a person says yes to."""
     return plain(text, style, limit=4 * len(text) + 1)
+
+
+def hanging(content: Content, width: int, indent: int) -> Content:
+    """Return one line of `content` in lines of `width` cells, those after the first indented.
+
+    No space is lost: it is cut where it is full, not between words.
+    """
+    pieces = chop_cells(content.plain, max(width, 20))
+    cuts = list(accumulate(map(len, pieces[:-1])))
+    return Content("\n" + " " * indent).join(content.divide(cuts))
 
 
 def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "\u2026") -> str:

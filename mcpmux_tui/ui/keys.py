@@ -57,6 +57,11 @@ BACK = Key("nav.back", "escape", "esc", "back", "Back", "Find", "clear filter an
 HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=6)
 QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=7)
 
+KEEP = Key("filter.keep", "enter", "enter", "keep_filter", "Keep", "Find", "use the filter")
+CLEAR = Key("filter.clear", "escape", "esc", "back", "Clear", "Find", "show all servers")
+TYPING = (KEEP, CLEAR)
+"""What the footer shows while the filter takes all other keys."""
+
 MOVES = (
     Key("nav.down", "j,down", "j", "down", "Down", "Move", "next"),
     Key("nav.up", "k,up", "k", "up", "Up", "Move", "previous"),
@@ -73,11 +78,13 @@ FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What decides about keys: the server under the cursor, and whether there is an engine."""
+    """What decides about keys: the server under the cursor, the engine, and who looks at it."""
 
     server: ServerSnapshot | None
     engine: bool = True
     any_server: bool = True
+    typing: bool = False
+    owner: bool = True
 
 
 def label(key: Key, context: Context) -> str:
@@ -90,6 +97,13 @@ def label(key: Key, context: Context) -> str:
     if key is TOGGLE:
         return toggle(server).label
     return key.label
+
+
+def explanation(key: Key, context: Context) -> str:
+    """What the help says for a key."""
+    if key is not QUIT or not context.engine:
+        return key.help
+    return "stop all servers and leave" if context.owner else f"{key.help}; the servers run on"
 
 
 def toggle(server: ServerSnapshot) -> Action:

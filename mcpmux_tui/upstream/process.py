@@ -189,7 +189,13 @@ def check(
             raise StartFailed(
                 f"command not found: {command}", "Correct the path in the config.", permanent=True
             )
-        if file.is_dir() or not os.access(file, os.X_OK):
+        if file.is_dir():
+            raise StartFailed(
+                f"cannot run {command}: it is a folder",
+                "Name the program in it in the config.",
+                permanent=True,
+            )
+        if not os.access(file, os.X_OK):
             raise StartFailed(
                 f"permission denied: {command} is not an executable file",
                 f"Make it executable (chmod +x {command}), or correct the path.",

@@ -217,7 +217,9 @@ class StdioTransport:
         if self._ended is not None:
             return
         self._ended = Ended(
-            phrase, "Its log has its last words.", last_lines=tuple(self._last_lines)
+            phrase,
+            "" if self._last_lines else "It wrote nothing to its error output.",
+            last_lines=tuple(self._last_lines),
         )
         for future in self._pending.values():
             if not future.done():

@@ -92,12 +92,14 @@ async def test_it_asks_for_the_visible_server_alone_and_not_too_often(
         assert len(engine.log_requests) - before <= 20 * 0.1 / 0.2 + 3
 
 
-async def test_it_starts_over_after_a_refusal(tmp_path: Path) -> None:
+async def test_it_says_nothing_of_a_server_whose_engine_has_ended(tmp_path: Path) -> None:
     engine = FakeEngine([server("a")])
     async with driving(engine, tmp_path, size=(120, 40)) as ui:
         await ui.shows("a__echo")
         engine.end()
-        await ui.shows("The mcpmux engine has ended.")
+        await ui.shows("The mcpmux engine has ended")
+        assert "a__echo" not in ui.text
+        assert "up 2m" not in ui.text
 
 
 async def test_it_scrolls_with_the_keys_of_the_list(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from mcpmux_tui.control.protocol import Found
+from mcpmux_tui.control.protocol import ClientEntry, Found
+from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import Health, ProxySnapshot
 from mcpmux_tui.ui.dialogs import entry
 from tests.ui.driving import Driver, driving
@@ -61,7 +63,21 @@ async def test_five_keys_from_the_start_to_a_copied_entry(tmp_path: Path) -> Non
 
 async def test_the_first_screen_says_what_an_import_would_bring(tmp_path: Path) -> None:
     async with driving(importing(), tmp_path) as ui:
-        await ui.shows("Found: 2 servers in Cursor, 1 server in VS Code")
+        await ui.shows("Found: 2 servers in Cursor, 1 server in VS Code; 1 is skipped")
+        await ui.press("i")
+        await ui.shows("Found 3 servers to add; 1 is skipped.")
+
+
+async def test_an_import_into_the_demo_says_that_nothing_of_yours_changes(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.found = Found(candidates=(candidate("github"),))
+    engine.snapshot = engine.snapshot.model_copy(update={"demo": True})
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("i")
+        await ui.shows("[x] github")
+        await ui.press("enter", "enter")
+        await ui.until(lambda: bool(ui.toasts))
+        assert ui.toasts == ["Added github to this demo; your own config stays as it is."]
 
 
 async def test_every_candidate_is_shown_whole(tmp_path: Path) -> None:
@@ -81,8 +97,11 @@ async def test_nothing_is_added_without_a_yes(tmp_path: Path) -> None:
         await ui.shows("[x] github")
         await ui.press("enter")
         await ui.shows("Add 3 servers?")
+        assert "enter Yes  esc No" in ui.text
+        assert "space Pick" not in ui.text
         await ui.press("escape")
         await ui.until(lambda: "Add 3 servers?" not in ui.text)
+        assert "space Pick" in ui.text
         await ui.press("escape")
         await ui.shows("No servers yet")
         assert ui.engine.added == []
@@ -97,7 +116,8 @@ async def test_space_and_a_pick(tmp_path: Path) -> None:
         await ui.press("a", "a")
         await ui.shows("[ ] postgres")
         await ui.press("enter")
-        assert "Add" not in ui.text.replace("enter Add", "").replace("Added", "")
+        assert "Add 0 servers" not in ui.text
+        assert ui.toasts == ["No server is picked; space picks one, a picks all."]
         await ui.press("j", "j", "space", "j", "space", "enter")
         await ui.shows("Add 1 server?")
         await ui.press("enter")
@@ -110,9 +130,11 @@ async def test_what_is_too_long_to_show_cannot_be_picked(tmp_path: Path) -> None
     engine.found = Found(candidates=(candidate("big", target="x" * 10_000),))
     async with driving(engine, tmp_path, size=(120, 40)) as ui:
         await ui.press("i")
-        await ui.shows("Found 1 server")
+        await ui.shows("Found 0 servers to add; 1 is skipped.")
+        assert "space Pick" not in ui.text
         await ui.press("space", "enter", "enter", "a", "enter", "enter")
         assert engine.added == []
+        assert ui.toasts == ["None of these servers can be added."]
 
 
 async def test_an_import_that_finds_nothing_says_so(tmp_path: Path) -> None:
@@ -121,6 +143,27 @@ async def test_an_import_that_finds_nothing_says_so(tmp_path: Path) -> None:
         await ui.shows("No servers found in the configs of other tools")
         await ui.press("enter", "escape")
         await ui.shows("No servers yet")
+
+
+async def test_a_candidate_is_drawn_exactly_and_never_wraps_under_the_marks(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine()
+    target = "sh -c true" + " " * 90 + "[x] harmless  -- " + r"\n\x1b\u202e" + "z" * 200
+    engine.found = Found(candidates=(candidate("n" * 90, target=target, cwd=r"/a\x1b" + " " * 12),))
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("i")
+        await ui.shows("[x] nnn")
+        for width in (80, 64):
+            await ui.pilot.resize_terminal(width, 24)
+            await ui.pilot.pause()
+            inside = [line.split("\u2502")[1][1:] for line in ui.lines if "\u2502" in line]
+            start = next(n for n, line in enumerate(inside) if "[x] nnn" in line)
+            room = max(len(line.rstrip()) for line in inside[start:]) - 4
+            rows = [line[4 : 4 + room].ljust(room) for line in inside[start:]]
+            assert all(not line[:4].strip() for line in inside[start + 1 :])
+            assert target in "".join(rows)
+            assert r"in /a\x1b" in "".join(rows)
 
 
 async def test_copying_hides_the_token_and_s_shows_it_for_a_while(
@@ -147,6 +190,45 @@ async def test_the_token_is_not_in_a_screenshot(tmp_path: Path) -> None:
         await ui.press("y", "enter")
         await ui.shows("Cursor: copied")
         assert TOKEN not in ui.app.export_screenshot()
+
+
+class Refusing(FakeEngine):
+    """Refuses the entry once."""
+
+    async def client_entry(self, client: str) -> ClientEntry:
+        if self.refusals:
+            raise self.refusals.pop()
+        return await super().client_entry(client)
+
+    refusals: ClassVar[list[ControlError]] = []
+
+
+async def test_another_pick_works_after_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "refusals", [ControlError("Port 4114 is in use.")])
+    async with driving(Refusing([server("a")]), tmp_path) as ui:
+        await ui.press("y", "enter")
+        await ui.shows("Port 4114 is in use.")
+        await ui.press("2")
+        await ui.shows("Claude Code: copied")
+
+
+class Open(FakeEngine):
+    """Serves without a token."""
+
+    async def client_entry(self, client: str) -> ClientEntry:
+        return ClientEntry(client=client, title="Cursor", where="~/x", text=f'"url": "{URL}"')
+
+
+async def test_no_token_is_offered_where_there_is_none(tmp_path: Path) -> None:
+    async with driving(Open([server("a")]), tmp_path) as ui:
+        await ui.press("y", "enter")
+        await ui.shows("Cursor: copied")
+        assert "the token" not in ui.text
+        await ui.press("s")
+        assert "the token" not in ui.text
+        assert URL in ui.text
 
 
 async def test_enter_before_the_choices_are_there_copies_the_first(tmp_path: Path) -> None:
@@ -183,6 +265,18 @@ async def test_help_begins_with_move_filter_help_quit_and_says_why_a_key_is_grey
         await ui.press("q")
         await ui.until(lambda: "Move" not in ui.text)
         assert ui.app.is_running
+
+
+@pytest.mark.parametrize(
+    ("owner", "words"),
+    [(True, "stop all servers and leave"), (False, "leave this screen; the servers run on")],
+)
+async def test_help_says_what_quit_does_to_the_servers(
+    owner: bool, words: str, tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path, owner=owner) as ui:
+        await ui.press("question_mark")
+        await ui.shows(words)
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])

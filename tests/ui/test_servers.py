@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from textual.reactive import Reactive
 
-from mcpmux_tui.model.server import Action, Health, ProxySnapshot
+from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, TOGGLE, Context
 from mcpmux_tui.ui.status import ASCII
+from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.key_bar import hints
 from mcpmux_tui.ui.widgets.server_row import ServerRow
 from tests.ui.driving import driving
 from tests.ui.fake_engine import NOW, URL, FakeEngine, every_state, server
@@ -60,9 +63,27 @@ async def test_states_of_all_kinds_leave_the_header_its_address(width: int, tmp_
         assert ui.lines[0].rstrip().endswith(":4114/mcp")
 
 
-async def test_a_window_that_is_too_small_says_what_it_needs(tmp_path: Path) -> None:
-    async with driving(FakeEngine(every_state()), tmp_path, size=(40, 10)) as ui:
-        assert "needs 60 columns" in " ".join(ui.text.split())
+@pytest.mark.parametrize("size", [(40, 24), (80, 8)])
+async def test_a_window_that_is_too_small_says_what_it_needs_and_takes_only_quit(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path, size=(80, 24)) as ui:
+        await ui.press("slash")
+        await ui.pilot.resize_terminal(*size)
+        await ui.pilot.pause()
+        assert "needs 60 columns and 9 lines. q quits." in " ".join(ui.text.split())
+        await ui.press("c", "r", "x", "j", "question_mark", "y", "i", "slash", "escape")
+        assert ui.engine.acts == []
+        assert ui.toasts == []
+        assert ui.app.screen is ui.app.screen_stack[0]
+        await ui.pilot.resize_terminal(80, 24)
+        await ui.pilot.pause()
+        await ui.press("j", "j")
+        assert ui.cursor == "slack"
+        await ui.pilot.resize_terminal(*size)
+        await ui.pilot.pause()
+        await ui.press("q")
+        assert ui.app.return_code == 0
 
 
 async def test_the_last_column_counts_with_the_clock(tmp_path: Path) -> None:
@@ -108,6 +129,21 @@ async def test_the_cursor_stays_on_its_server_when_the_order_changes(tmp_path: P
         await ui.until(lambda: ui.names == ["b", "c", "a"])
         assert ui.cursor == "b"
         assert "▌▲ b" in ui.text
+
+
+async def test_the_cursor_stays_in_view_when_its_row_moves_or_the_window_shrinks(
+    tmp_path: Path,
+) -> None:
+    names = [f"s{n:02}" for n in range(40)]
+    async with driving(FakeEngine([server(name) for name in names]), tmp_path) as ui:
+        await ui.press("j", "c")
+        await ui.shows("\u258c\u25cc s01")
+        ui.engine.put(server("s01", Health.FAILED))
+        await ui.shows("\u258c\u2716 s01")
+        await ui.press("g", *["j"] * 10)
+        assert ui.cursor == "s10"
+        await ui.pilot.resize_terminal(80, 12)
+        await ui.shows("\u258c\u25cf s10")
 
 
 async def test_servers_come_and_go(tmp_path: Path) -> None:
@@ -198,6 +234,56 @@ async def test_a_refusal_of_the_engine_is_a_toast_with_its_hint(tmp_path: Path) 
         assert ui.toasts == []
 
 
+@pytest.mark.parametrize(
+    ("stuck", "words"),
+    [
+        (
+            server("a", Health.NEEDS_INPUT, missing=("USER", "KEY"), summary="2 values missing"),
+            "a still waits for USER, KEY.",
+        ),
+        (
+            server("a", Health.FAILED, transport=None, summary="line 3: no such url"),
+            "a has a fault in the config; correct it there.",
+        ),
+        (
+            server("a", Health.FAILED, summary="exit 1: npx not found"),
+            "a is still failed: exit 1: npx not found.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("key", ["c", "r"])
+async def test_a_key_that_changed_nothing_says_why_it_is_still_so(
+    key: str, stuck: ServerSnapshot, words: str, tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([stuck]), tmp_path) as ui:
+        await ui.press(key)
+        assert ui.toasts == []
+        ui.engine.put(stuck.model_copy(update={"since": NOW}))
+        await ui.until(lambda: ui.toasts == [words])
+        ui.engine.put(stuck.model_copy(update={"since": NOW + 1}))
+        await ui.press("escape")
+        assert ui.toasts == []
+
+
+async def test_a_key_that_helped_says_nothing_more(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a", Health.FAILED, summary="exit 1")]), tmp_path) as ui:
+        await ui.press("c")
+        ui.engine.put(server("a", since=NOW))
+        await ui.shows("\u25cf a")
+        ui.engine.put(server("a", Health.FAILED, summary="exit 1", since=NOW + 9))
+        await ui.shows("\u2716 a")
+        assert ui.toasts == []
+
+
+async def test_toasts_are_few_and_none_is_twice(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        for text in ("one", "two", "two", "three", "four", "three"):
+            toast(ui.app, text, "error")
+        await ui.pilot.pause()
+        assert ui.toasts == ["two", "three", "four"]
+        await ui.until(lambda: "one" not in ui.text and "four" in ui.text)
+
+
 async def test_a_key_that_can_do_nothing_says_why(tmp_path: Path) -> None:
     async with driving(FakeEngine([server("a", Health.STOPPING)]), tmp_path) as ui:
         await ui.press("c")
@@ -218,6 +304,21 @@ async def test_the_filter_is_live_can_be_inverted_and_ends_with_esc(tmp_path: Pa
         assert ui.app.focused is not None
         await ui.press("j", "c")
         assert len(ui.engine.acts) == 1
+
+
+async def test_the_footer_says_what_keys_do_while_the_filter_takes_the_others(
+    tmp_path: Path,
+) -> None:
+    async with driving(FakeEngine(every_state()), tmp_path) as ui:
+        await ui.press("slash", *"hub")
+        assert ui.footer.split() == ["enter", "Keep", "esc", "Clear"]
+        await ui.pilot.click(offset=(ui.footer.index("Keep"), 23))
+        await ui.until(lambda: "c Disconnect" in ui.footer)
+        assert ui.names == ["github"]
+        await ui.press("slash")
+        await ui.pilot.click(offset=(ui.footer.index("Clear"), 23))
+        await ui.until(lambda: len(ui.names) == 12)
+        assert "? Help" in ui.footer
 
 
 async def test_enter_keeps_the_filter_while_keys_act(tmp_path: Path) -> None:
@@ -266,9 +367,28 @@ async def test_an_engine_that_ended_is_one_sentence_and_q_leaves_with_1(tmp_path
         assert ui.app.return_code == 1
 
 
+async def test_rows_without_an_engine_are_grey_and_counted_no_more(tmp_path: Path) -> None:
+    engine = FakeEngine(every_state(), proxy=ProxySnapshot(pid=1, url=URL, clients=3))
+    async with driving(engine, tmp_path) as ui:
+        assert ":4114/mcp" in ui.lines[0]
+        engine.end()
+        await ui.shows("The mcpmux engine has ended")
+        assert ui.lines[0].strip() == "mcpmux"
+        assert "try 3 in" not in ui.text
+        for row in ui.app.query(ServerRow):
+            assert {str(span.style) for span in row.render().spans} == {"$muted", "$primary"}
+
+
 async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
     async with driving(FakeEngine(every_state()), tmp_path, glyphs=ASCII) as ui:
         assert ">#" in ui.text
+        assert ui.text.isascii()
+        for severity in ("information", "warning", "error"):
+            toast(ui.app, f"a toast: {severity}", severity)
+        await ui.shows("a toast: error")
+        assert ui.text.isascii()
+        await ui.press("question_mark")
+        await ui.shows("half a page")
         assert ui.text.isascii()
 
 
@@ -303,3 +423,27 @@ async def test_no_servers_yet_is_one_screen_of_next_steps(tmp_path: Path) -> Non
         ui.engine.put(server("a"))
         await ui.shows("● a")
         assert "mcpmux --demo" not in ui.text
+
+
+@pytest.mark.parametrize("size", [(60, 10), (80, 12)])
+async def test_the_next_steps_scroll_in_a_small_window(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    async with driving(FakeEngine(), tmp_path, size=size) as ui:
+        await ui.shows("None found")
+        assert "i  import" in ui.text
+        assert "mcpmux add time" in ui.text
+        for hint in ("i Import", "? Help", "q Quit"):
+            assert hint in ui.footer
+        await ui.press("G")
+        await ui.shows("copies your")
+        await ui.press("g", "j", "k")
+        await ui.shows("No servers yet")
+
+
+async def test_grey_hints_leave_the_footer_first_and_help_never(tmp_path: Path) -> None:
+    for width in range(4, 100):
+        shown = [hint.key for hint in hints(Context(None, any_server=False), width)]
+        assert HELP in shown
+        if any(key in shown for key in (CONNECT, RESTART, TOGGLE, FILTER)):
+            assert IMPORT in shown

@@ -128,6 +128,7 @@ def test_each_reason_not_to_start_has_its_own_words(tmp_path: Path) -> None:
     assert failure(plain).message == f"permission denied: {script} is not an executable file"
     script.chmod(0o755)
     assert "interpreter in its first line" in failure(plain).message
+    assert "it is a folder" in failure(StdioLaunch(str(tmp_path))).message
     script.write_bytes(b"\x00\x01not a program")
     assert "not a program for this machine" in failure(plain).message
     assert failure(StdioLaunch("no-such")).message == "command not found: no-such"

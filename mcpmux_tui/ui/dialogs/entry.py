@@ -55,6 +55,7 @@ class EntryDialog(Dialog[None]):
         self._clients: tuple[str, ...] = ()
         self._entry: ClientEntry | None = None
         self._hasty = False
+        self._choosing = True
         self._revealed = False
         self._hiding: Timer | None = None
 
@@ -105,14 +106,15 @@ class EntryDialog(Dialog[None]):
 
     def action_pick(self, place: int) -> None:
         """Pick by number."""
-        if place < len(self._clients):
-            client, self._clients = self._clients[place], ()
-            self.tasks.start(self._show(client))
+        if self._choosing and place < len(self._clients):
+            self._choosing = False
+            self.tasks.start(self._show(self._clients[place]))
 
     async def _show(self, client: str) -> None:
         try:
             entry = await self._engine.client_entry(client)
         except McpmuxError as error:
+            self._choosing = True
             self._say(plain(str(error), "$error"))
             return
         self._entry = entry
@@ -120,7 +122,11 @@ class EntryDialog(Dialog[None]):
         scroll = self.query_one("#entry", VerticalScroll)
         scroll.display = True
         scroll.focus()
-        self._set_revealed(False)
+        if self._masked(entry) != entry.text:
+            self._set_revealed(False)
+        else:
+            self.query_one(".box").border_subtitle = "esc Back"
+            self._draw()
         said = await self._copy(entry.text)
         self._say(
             Content.assemble(
@@ -136,15 +142,16 @@ class EntryDialog(Dialog[None]):
 
     def _draw(self) -> None:
         if self._entry is not None:
-            text = self._entry.text
-            shown = text if self._revealed else mask(text, self._glyphs.hidden)
+            shown = self._entry.text if self._revealed else self._masked(self._entry)
             self.query_one("#text", Static).update(whole(shown))
+
+    def _masked(self, entry: ClientEntry) -> str:
+        return mask(entry.text, self._glyphs.hidden)
 
     def action_reveal(self) -> None:
         """Show the token in clear for a while, or hide it again."""
-        if self._entry is None:
-            return
-        self._set_revealed(not self._revealed)
+        if self._entry is not None and self._masked(self._entry) != self._entry.text:
+            self._set_revealed(not self._revealed)
 
     def _set_revealed(self, revealed: bool) -> None:
         self._revealed = revealed

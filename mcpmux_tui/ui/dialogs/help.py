@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from mcpmux_tui.ui.content import fit, line
 from mcpmux_tui.ui.dialogs.dialog import Dialog
-from mcpmux_tui.ui.keys import MOVES, SCREEN, Context, Key, label, refusal
+from mcpmux_tui.ui.keys import MOVES, SCREEN, Context, Key, explanation, label, refusal
 
 _GROUPS = ("Find", "mcpmux", "Server", "Your tools")
 _GROUP, _KEY, _LABEL = 12, 5, 12
@@ -55,7 +55,7 @@ class HelpDialog(Dialog[None]):
             (fit(group, _GROUP), "bold"),
             (fit(key.shown, _KEY), "$muted" if why else "bold $primary"),
             (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
-            line(why or key.help, "$muted"),
+            line(why or explanation(key, self._keys_for), "$muted"),
         )
 
 

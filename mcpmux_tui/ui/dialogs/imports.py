@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from textual import on
@@ -9,16 +10,21 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from mcpmux_tui.control.protocol import Candidate, Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
-from mcpmux_tui.ui.content import counted, line, plain, whole
+from mcpmux_tui.text import exact
+from mcpmux_tui.ui.content import counted, hanging, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.toasts import toast
 
 _KEYS = "space Pick  a All or none  enter Add  esc Back"
+_ANSWERS = "enter Yes  esc No"
+_INDENT = 4
 _SHOWN_WHOLE = 8_192
 
 
@@ -31,6 +37,14 @@ class CandidateList(OptionList):
         Binding("j", "cursor_down", "Down", show=False),
         Binding("k", "cursor_up", "Up", show=False),
     ]
+
+    @dataclass
+    class Resized(Message):
+        """There is another width to wrap to."""
+
+    def on_resize(self) -> None:
+        """Say so."""
+        self.post_message(self.Resized())
 
 
 class ImportDialog(Dialog[Imported]):
@@ -74,7 +88,7 @@ class ImportDialog(Dialog[Imported]):
         self._picked = {c.key for c in found.candidates if not skipped(c)}
         said = [
             Content(
-                f"Found {counted(len(found.candidates), 'server')}. The sources stay as they are."
+                f"{tally(found)} The sources stay as they are."
                 if found.candidates
                 else "No servers found in the configs of other tools on this computer."
             ),
@@ -85,7 +99,7 @@ class ImportDialog(Dialog[Imported]):
         options.add_options(Option(self._prompt(c)) for c in self._candidates)
         self.query_one(".box").set_class(bool(self._candidates), "-full")
         self._phase = "picking"
-        if self._candidates:
+        if self._picked:
             self.query_one(".box").border_subtitle = _KEYS
         options.highlighted = 0 if self._candidates else None
         options.focus()
@@ -95,16 +109,18 @@ class ImportDialog(Dialog[Imported]):
         mark = "   " if reason else "[x]" if candidate.key in self._picked else "[ ]"
         facts = [
             Content.assemble((f"{mark} ", "bold $primary"), line(candidate.name, "bold")),
-            _fact("", whole(candidate.target)),
+            Content(exact(candidate.target)),
         ]
         if candidate.env:
-            facts.append(_fact("sets ", whole(", ".join(candidate.env))))
+            facts.append(_fact("sets ", Content(exact(", ".join(candidate.env)))))
         if candidate.cwd:
-            facts.append(_fact("in ", whole(candidate.cwd)))
+            facts.append(_fact("in ", Content(exact(candidate.cwd))))
         facts.append(_fact("from ", line(f"{candidate.source}, {candidate.path}", "$muted")))
         if reason:
-            facts.append(_fact("", line(f"Not added: {reason}", "$warning")))
-        return Content("\n").join(facts)
+            facts.append(line(f"Not added: {reason}", "$warning"))
+        width = self.query_one(CandidateList).scrollable_content_region.width - _INDENT
+        head, *rest = (hanging(fact, width, _INDENT) for fact in facts)
+        return Content("\n" + " " * _INDENT).join([head, *rest])
 
     def _say(self, content: Content) -> None:
         self.query_one("#said", Static).update(content)
@@ -122,6 +138,11 @@ class ImportDialog(Dialog[Imported]):
         for place in places:
             options.replace_option_prompt_at_index(place, self._prompt(self._candidates[place]))
 
+    @on(CandidateList.Resized)
+    def _rewrap(self) -> None:
+        if self.query_one(CandidateList).option_count:
+            self._redraw(*range(len(self._candidates)))
+
     def action_all(self) -> None:
         """Pick all, or none where all are picked."""
         if self._phase == "picking":
@@ -133,12 +154,20 @@ class ImportDialog(Dialog[Imported]):
         """Ask for a yes; then add."""
         if self._phase == "picking" and self._picked:
             self._ask(True)
+        elif self._phase == "picking" and self._candidates:
+            toast(self, self._why_nothing(), "warning")
         elif self._phase == "asking":
             self._phase = "adding"
             self.tasks.start(self._add())
 
+    def _why_nothing(self) -> str:
+        if all(map(skipped, self._candidates)):
+            return "None of these servers can be added."
+        return "No server is picked; space picks one, a picks all."
+
     def _ask(self, asking: bool) -> None:
         self._phase = "asking" if asking else "picking"
+        self.query_one(".box").border_subtitle = _ANSWERS if asking else _KEYS
         question = self.query_one("#question", Static)
         question.display = asking
         question.update(
@@ -180,5 +209,17 @@ def skipped(candidate: Candidate) -> str:
     return ""
 
 
+def tally(found: Found) -> str:
+    """How many servers an import would add, and how many not, in one sentence."""
+    adds = sum(not skipped(candidate) for candidate in found.candidates)
+    return f"Found {counted(adds, 'server')} to add{skips(found)}."
+
+
+def skips(found: Found) -> str:
+    """The rest of a sentence that counts what can be added."""
+    count = sum(bool(skipped(candidate)) for candidate in found.candidates)
+    return f"; {count} {'is' if count == 1 else 'are'} skipped" if count else ""
+
+
 def _fact(name: str, content: Content) -> Content:
-    return Content.assemble("    ", (name, "$muted"), content)
+    return Content.assemble((name, "$muted"), content)

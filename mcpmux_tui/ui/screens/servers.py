@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from mcpmux_tui.control.protocol import Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
-from mcpmux_tui.model.server import Action, EngineSnapshot, ServerSnapshot
+from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
@@ -42,18 +42,22 @@ from mcpmux_tui.ui.widgets.key_bar import KeyBar
 from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
 from mcpmux_tui.ui.widgets.welcome import Welcome
 
+_STUCK = frozenset({Health.FAILED, Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.DEGRADED})
+_UNDER_WAY = frozenset({Health.CONNECTING, Health.STOPPING})
+
 
 class ServersScreen(Screen[None]):
     """All servers, and one of them closely."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in SCREEN]
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-normal"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (9, "-low"), (20, "-high")]  # noqa: RUF012
 
     def __init__(
         self,
         engine: Engine,
         *,
+        owner: bool,
         copy: Copy,
         glyphs: Glyphs,
         clock: Callable[[], float],
@@ -61,6 +65,7 @@ class ServersScreen(Screen[None]):
     ) -> None:
         super().__init__()
         self._engine = engine
+        self._owner = owner
         self._copy = copy
         self._glyphs = glyphs
         self._clock = clock
@@ -70,6 +75,7 @@ class ServersScreen(Screen[None]):
         self._found: Found | None = None
         self._finding = False
         self._asked: set[tuple[str, Action]] = set()
+        self._stuck: dict[str, ServerSnapshot] = {}
         self._work = Tasks(self)
 
     def compose(self) -> ComposeResult:
@@ -84,13 +90,35 @@ class ServersScreen(Screen[None]):
             yield Input(placeholder="name, state or command; !text shows the others", id="filter")
         yield KeyBar()
         yield Static(
-            "This window is too small: mcpmux needs 60 columns.", id="too-small", markup=False
+            "This window is too small: mcpmux needs 60 columns and 9 lines. q quits.",
+            id="too-small",
+            markup=False,
         )
 
     def on_mount(self) -> None:
         """Begin with the keyboard on the rows."""
-        self.query_one("#filter-bar").display = False
         self.query_one(Rows).focus()
+
+    def on_resize(self) -> None:
+        """Take the keyboard from what a small window hides, and give it back to the rows."""
+        self.call_after_refresh(self._keep_focus)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key acts on what is not seen; quitting is the app's."""
+        return not self._too_small
+
+    @property
+    def _too_small(self) -> bool:
+        return self.has_class("-tiny") or self.has_class("-flat")
+
+    def _keep_focus(self) -> None:
+        if self._too_small:
+            self.set_focus(None)
+        elif self.focused is None:
+            self._focus_home()
+
+    def _focus_home(self) -> None:
+        self.query_one(Welcome if self.has_class("-empty") else Rows).focus()
 
     async def on_unmount(self) -> None:
         """Stop asking the engine."""
@@ -99,13 +127,16 @@ class ServersScreen(Screen[None]):
     def show(self, snapshot: EngineSnapshot, *, ended: bool = False) -> None:
         """Show what the engine says now; `ended` when it says no more."""
         self._snapshot, self._ended = snapshot, ended
-        self.set_class(not snapshot.servers, "-empty")
-        self.query_one(Header).snapshot = snapshot
+        self._say_what_stuck(snapshot)
+        self.query_one(Header).snapshot = _without_counts(snapshot) if ended else snapshot
         self.query_one(Banner).show(snapshot, ended=ended)
-        self.query_one(ServerList).show(snapshot.servers)
+        self.query_one(ServerList).show(snapshot.servers, live=not ended)
         if not snapshot.servers:
             self.query_one(Welcome).show(snapshot, self._found)
             self._look_for_imports()
+        if self.has_class("-empty") is bool(snapshot.servers):
+            self.set_class(not snapshot.servers, "-empty")
+            self._focus_home()
         self._follow_cursor()
 
     def _look_for_imports(self) -> None:
@@ -123,7 +154,19 @@ class ServersScreen(Screen[None]):
 
     @on(ServerList.Moved)
     def _follow_cursor(self) -> None:
-        self.query_one(DetailPane).show(self._selected)
+        # What is known of a server is no longer so without an engine.
+        self.query_one(DetailPane).show(None if self._ended else self._selected)
+        self._show_keys()
+
+    def on_descendant_focus(self) -> None:
+        """The filter takes the keys to itself."""
+        self._show_keys()
+
+    def on_descendant_blur(self) -> None:
+        """The filter gives the keys back."""
+        self._show_keys()
+
+    def _show_keys(self) -> None:
         self.query_one(KeyBar).context = self._keys_for
 
     @property
@@ -137,6 +180,8 @@ class ServersScreen(Screen[None]):
             self._selected,
             engine=not self._ended,
             any_server=snapshot is not None and bool(snapshot.servers),
+            typing=isinstance(self.focused, Input),
+            owner=self._owner,
         )
 
     def _refused(self, key: Key) -> bool:
@@ -164,6 +209,8 @@ class ServersScreen(Screen[None]):
         # A key that repeats while its request is on the way asks for nothing more.
         if (server.name, action) not in self._asked:
             self._asked.add((server.name, action))
+            if server.state in _STUCK:
+                self._stuck[server.name] = server
             self.query_one(ServerList).mark_asked(server.name, action)
             self._work.start(self._send(server.name, action))
 
@@ -171,11 +218,22 @@ class ServersScreen(Screen[None]):
         try:
             await self._engine.act(server, action)
         except McpmuxError as error:
+            self._stuck.pop(server, None)
             toast_error(self, error)
         finally:
             self._asked.discard((server, action))
             for rows in self.query(ServerList):
                 rows.mark_asked(server, None)
+
+    def _say_what_stuck(self, snapshot: EngineSnapshot) -> None:
+        """A key that changed nothing is answered, where its row looks as before."""
+        for now in snapshot.servers:
+            before = self._stuck.get(now.name)
+            if before is None or now.since == before.since or now.state in _UNDER_WAY:
+                continue
+            del self._stuck[now.name]
+            if (now.state, now.summary) == (before.state, before.summary):
+                toast(self, still(now), "warning")
 
     def action_copy_entry(self) -> None:
         """Pick a client and copy its entry."""
@@ -190,12 +248,14 @@ class ServersScreen(Screen[None]):
     def _imported(self, imported: Imported | None) -> None:
         if imported is not None:
             names = ", ".join(imported.added)
-            toast(self, f"Added {names}." if names else "Nothing was added.")
+            demo = self._snapshot is not None and self._snapshot.demo
+            where = " to this demo; your own config stays as it is" if demo else ""
+            toast(self, f"Added {names}{where}." if names else "Nothing was added.")
 
     def action_filter(self) -> None:
         """Type what to show."""
         if not self._refused(FILTER):
-            self.query_one("#filter-bar").display = True
+            self.add_class("-filtering")
             self.query_one("#filter").focus()
 
     @on(Input.Changed, "#filter")
@@ -206,16 +266,35 @@ class ServersScreen(Screen[None]):
     @on(Input.Submitted, "#filter")
     def _keep_filter(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one("#filter-bar").display = bool(event.value.strip())
+        self.action_keep_filter()
+
+    def action_keep_filter(self) -> None:
+        """Leave the filter as it is, and go back to the rows."""
+        text = self.query_one("#filter", Input).value
+        self.set_class(bool(text.strip()), "-filtering")
         self.query_one(Rows).focus()
 
     def action_back(self) -> None:
         """Clear the filter and the messages."""
         self.query_one("#filter", Input).value = ""
-        self.query_one("#filter-bar").display = False
-        self.query_one(Rows).focus()
+        self.remove_class("-filtering")
+        self._focus_home()
         self.app.clear_notifications()
 
     def action_help(self) -> None:
         """Show the keys."""
         self.app.push_screen(HelpDialog(self._keys_for))
+
+
+def still(server: ServerSnapshot) -> str:
+    """Why an action left a server as it was, one sentence."""
+    if server.missing:
+        return f"{server.name} still waits for {', '.join(server.missing)}."
+    if server.transport is None:
+        return f"{server.name} has a fault in the config; correct it there."
+    return f"{server.name} is still {server.state.word}: {server.summary}".rstrip(": ") + "."
+
+
+def _without_counts(snapshot: EngineSnapshot) -> EngineSnapshot:
+    gone = ProxySnapshot(pid=snapshot.proxy.pid)
+    return snapshot.model_copy(update={"servers": (), "proxy": gone})

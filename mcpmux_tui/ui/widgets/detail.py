@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -20,9 +17,9 @@ from mcpmux_tui.model.server import SERVING, Health, ServerSnapshot
 from mcpmux_tui.text import one_line
 from mcpmux_tui.ui.content import clock_time, counted, fit, line, plain, short_time
 from mcpmux_tui.ui.engine import Engine
-from mcpmux_tui.ui.keys import MOVES
 from mcpmux_tui.ui.status import STYLES, Glyphs
 from mcpmux_tui.ui.tasks import Tasks
+from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 INTERVAL = 0.5
 """Seconds between two looks at the same server's log."""
@@ -31,10 +28,8 @@ _LOG_LINES = 100
 _TOOL_LINES = 300
 
 
-class DetailPane(VerticalScroll, can_focus=True):
+class DetailPane(Scrolled):
     """State, reason, tools and last log lines of the server under the cursor."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
 
     def __init__(self, engine: Engine, *, glyphs: Glyphs, clock: Callable[[], float]) -> None:
         super().__init__()
@@ -166,30 +161,6 @@ class DetailPane(VerticalScroll, can_focus=True):
         self.query_one("#log", Block).show(Content("\n").join(parts))
         if at_end:
             self.scroll_end(animate=False)
-
-    def action_down(self) -> None:
-        """Scroll a line on."""
-        self.scroll_down(animate=False)
-
-    def action_up(self) -> None:
-        """Scroll a line back."""
-        self.scroll_up(animate=False)
-
-    def action_first(self) -> None:
-        """Scroll to the top."""
-        self.scroll_home(animate=False)
-
-    def action_last(self) -> None:
-        """Scroll to the end."""
-        self.scroll_end(animate=False)
-
-    def action_page_down(self) -> None:
-        """Scroll half a page on."""
-        self.scroll_relative(y=self.size.height // 2, animate=False)
-
-    def action_page_up(self) -> None:
-        """Scroll half a page back."""
-        self.scroll_relative(y=-(self.size.height // 2), animate=False)
 
 
 class Block(Static):

@@ -18,6 +18,7 @@ from mcpmux_tui.ui.keys import (
     QUIT,
     RESTART,
     TOGGLE,
+    TYPING,
     Context,
     Key,
     label,
@@ -43,12 +44,14 @@ class Hint:
 
 
 def hints(context: Context, width: int) -> tuple[Hint, ...]:
-    """The keys that fit: all of them with shorter labels first, then fewer; never without `?`."""
+    """The keys that fit: shorter labels first, then fewer, grey ones first; never without `?`."""
+    if context.typing:
+        return tuple(Hint(k, k.label, True) for k in TYPING)
     full = [Hint(k, label(k, context), not refusal(k, context)) for k in FOOTER]
     chosen = full
     if _width(chosen) > width:
         chosen = [Hint(h.key, h.key.short or h.label, h.enabled) for h in full]
-    for spare in _GIVE_WAY:
+    for spare in sorted(_GIVE_WAY, key=lambda k: not refusal(k, context)):
         if _width(chosen) > width:
             chosen = [hint for hint in chosen if hint.key is not spare]
     return tuple(chosen)

@@ -104,6 +104,7 @@ class ServerList(Vertical):
         self._shown: list[ServerSnapshot] = []
         self._servers: Sequence[ServerSnapshot] = ()
         self._asked: dict[str, Action] = {}
+        self._live = True
         self._query = ""
         self._cursor: str | None = None
         self._spinner: Timer | None = None
@@ -128,9 +129,9 @@ class ServerList(Vertical):
         """The filter in use."""
         return self._query
 
-    def show(self, servers: Sequence[ServerSnapshot]) -> None:
-        """Show these servers."""
-        self._servers = servers
+    def show(self, servers: Sequence[ServerSnapshot], *, live: bool = True) -> None:
+        """Show these servers; grey where they are `live` no more."""
+        self._servers, self._live = servers, live
         self._arrange()
 
     def filter(self, query: str) -> None:
@@ -163,6 +164,7 @@ class ServerList(Vertical):
                 glyphs=self._glyphs,
                 frame=self._frame,
                 selected=server.name == self._cursor,
+                live=self._live,
             )
 
     def _arrange(self) -> None:
@@ -191,6 +193,8 @@ class ServerList(Vertical):
         self._mark_cursor()
         self.redraw()
         self._run_spinner()
+        if self._place() != place:
+            self.call_after_refresh(self._scroll_to_cursor)
         if self.selected != before:
             self.post_message(self.Moved(self.selected))
 
@@ -216,7 +220,7 @@ class ServerList(Vertical):
     def _run_spinner(self) -> None:
         if self._spinner is None:
             return
-        if self._animated and any(s.state is Health.CONNECTING for s in self._shown):
+        if self._animated and self._live and any(s.state is Health.CONNECTING for s in self._shown):
             self._spinner.resume()
         else:
             self._spinner.pause()
@@ -227,8 +231,9 @@ class ServerList(Vertical):
         self.redraw()
 
     def on_resize(self) -> None:
-        """Share the new width."""
+        """Share the new width, and keep the cursor in view."""
         self.redraw()
+        self.call_after_refresh(self._scroll_to_cursor)
 
     @on(ServerRow.Clicked)
     def _clicked(self, event: ServerRow.Clicked) -> None:
@@ -249,8 +254,12 @@ class ServerList(Vertical):
         self._cursor = name
         self._mark_cursor()
         self.redraw()
-        self._rows[name].scroll_visible(animate=False)
+        self._scroll_to_cursor()
         self.post_message(self.Moved(self.selected))
+
+    def _scroll_to_cursor(self) -> None:
+        if self._cursor is not None:
+            self._rows[self._cursor].scroll_visible(animate=False)
 
 
 def _row_urgency(row: Widget) -> tuple[int, str]:

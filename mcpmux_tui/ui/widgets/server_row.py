@@ -57,6 +57,7 @@ class Cells:
     columns: Columns
     cursor: str
     ellipsis: str
+    live: bool
 
     @classmethod
     def of(
@@ -69,21 +70,30 @@ class Cells:
         glyphs: Glyphs,
         frame: int,
         selected: bool,
+        live: bool,
     ) -> Cells:
-        """What to draw of a server at a moment; `asked` is what a key has just asked for it."""
+        """What to draw of a server at a moment; `asked` is what a key has just asked for it.
+
+        What is not `live` is grey, and no clock runs in it.
+        """
         serving = server.state in SERVING
         return cls(
             name=one_line(server.name),
             glyph=glyphs.state(server.state, frame),
             word=server.state.word,
-            style=STYLES[server.state],
+            style=STYLES[server.state] if live else "$muted",
             tools=short_count(server.tools) if serving or server.tools else glyphs.none,
             calls=short_count(server.calls) if serving or server.calls else glyphs.none,
-            tail=f"{asked.label}{glyphs.ellipsis}" if asked else tail(server, now, glyphs),
+            tail=_last(server, asked, now, glyphs) if live else glyphs.none,
             columns=columns,
             cursor=glyphs.cursor if selected else " ",
             ellipsis=glyphs.ellipsis,
+            live=live,
         )
+
+
+def _last(server: ServerSnapshot, asked: Action | None, now: float, glyphs: Glyphs) -> str:
+    return f"{asked.label}{glyphs.ellipsis}" if asked else tail(server, now, glyphs)
 
 
 def tail(server: ServerSnapshot, now: float, glyphs: Glyphs) -> str:
@@ -124,18 +134,19 @@ class ServerRow(Widget):
         if (cells := self.cells) is None:
             return Content()
         columns = cells.columns
+        name_style, style = ("bold", "") if cells.live else ("$muted", "$muted")
         calls = fit(cells.calls, COUNT, right=True) + GAP if columns.calls else ""
         return Content.assemble(
             (cells.cursor, "$primary"),
             (cells.glyph, cells.style),
             " ",
-            (fit(cells.name, columns.name, ellipsis=cells.ellipsis), "bold"),
+            (fit(cells.name, columns.name, ellipsis=cells.ellipsis), name_style),
             GAP,
             (fit(cells.word, WORD), cells.style),
             GAP,
-            fit(cells.tools, COUNT, right=True),
+            (fit(cells.tools, COUNT, right=True), style),
             GAP,
-            calls,
+            (calls, style),
             (fit(cells.tail, columns.tail, ellipsis=cells.ellipsis), "$muted"),
         )
 

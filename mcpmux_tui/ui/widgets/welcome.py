@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
@@ -13,6 +14,8 @@ from mcpmux_tui.control.protocol import Found
 from mcpmux_tui.model.server import EngineSnapshot
 from mcpmux_tui.paths import shown
 from mcpmux_tui.ui.content import counted, line
+from mcpmux_tui.ui.dialogs.imports import skipped, skips
+from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _TOML_EXAMPLE = '[servers.time]\ncommand = "uvx"\nargs = ["mcp-server-time"]'
 _JSON_EXAMPLE = json.dumps(
@@ -21,20 +24,23 @@ _JSON_EXAMPLE = json.dumps(
 _ADD = "mcpmux add time uvx mcp-server-time"
 
 
-class Welcome(Static):
-    """The next steps."""
+class Welcome(Scrolled):
+    """The next steps, the shortest first."""
 
     def __init__(self) -> None:
-        super().__init__("", markup=False)
+        super().__init__()
         self._snapshot: EngineSnapshot | None = None
         self._found: Found | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", markup=False)
 
     def show(self, snapshot: EngineSnapshot, found: Found | None) -> None:
         """Show the steps; `found` is what an import would offer, None while it is looked for."""
         if (snapshot, found) == (self._snapshot, self._found):
             return
         self._snapshot, self._found = snapshot, found
-        self.update(Content("\n").join(_steps(snapshot, found)))
+        self.query_one(Static).update(Content("\n").join(_steps(snapshot, found)))
 
 
 def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
@@ -45,11 +51,11 @@ def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
         Content(),
         _key("i", "import the servers your tools already have"),
         _indented(line(describe_found(found), "$muted")),
+        Content.assemble("Or ", (_ADD, "$primary")),
         Content(),
         Content("Or write one yourself, in"),
         _indented(line(shown(Path(snapshot.config_path)), "$primary")),
         *(_indented(line(row, "$muted")) for row in example.splitlines()),
-        Content.assemble("or with  ", (_ADD, "$primary")),
         Content(),
         Content.assemble(
             "Just looking?  ", ("mcpmux --demo", "$primary"), "  has its own servers."
@@ -73,12 +79,11 @@ def describe_found(found: Found | None) -> str:
     """How many servers an import would add, by tool."""
     if found is None:
         return "Looking for them\u2026"
-    counts = Counter(c.source for c in found.candidates if not c.skip)
-    if not counts:
+    counts = Counter(c.source for c in found.candidates if not skipped(c))
+    if not found.candidates:
         return "None found in the configs of other tools on this computer."
-    return "Found: " + ", ".join(
-        f"{counted(count, 'server')} in {source}" for source, count in counts.items()
-    )
+    added = ", ".join(f"{counted(count, 'server')} in {source}" for source, count in counts.items())
+    return f"Found: {added or 'none to add'}{skips(found)}"
 
 
 def _key(key: str, meaning: str) -> Content:
