@@ -90,8 +90,8 @@ class Posed:
     async def act(self, server: str, action: Action) -> None:
         await self._client.act(server, action)
 
-    async def tools(self, server: str) -> ToolPage:
-        return await self._client.tools(server)
+    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
+        return await self._client.tools(server, after=after, limit=limit)
 
     async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
         page = self.pose(await self._client.logs(server, after=after, limit=limit))
