@@ -89,11 +89,6 @@ class LogBook:
             found.append(line)
         return tuple(reversed(found))
 
-    def last_seq(self, server: str) -> int:
-        """The sequence number of a server's newest line."""
-        ring = self._rings.get(server)
-        return ring.seq if ring else 0
-
     def close(self) -> None:
         """Write what waits and close the files."""
         self._writer.stop()

@@ -132,7 +132,6 @@ class ServerSnapshot(Frozen):
     """Unix time of the last call's end."""
     last_call: str = ""
     """The tool called last, by the server's own name."""
-    origin: str = "config"
     warnings: tuple[str, ...] = ()
     generation: int = 0
 

@@ -59,8 +59,6 @@ class ServerSpec:
     tools: ToolFilter = ToolFilter()
     timeout: float = 300.0
     """Seconds of silence a call may last."""
-    origin: str = "config"
-    """Where the entry came from, as shown to a person."""
     warnings: tuple[str, ...] = ()
     """Keys nobody knows and the like: kept in the file, said on screen."""
 

@@ -71,7 +71,6 @@ def snapshot(spec: ServerSpec, condition: Condition, use: Use, tools: int) -> Se
         calls=use.calls,
         last_activity=use.last_activity,
         last_call=use.last_call,
-        origin=spec.origin,
         warnings=spec.warnings,
         generation=condition.generation,
     )

@@ -24,15 +24,13 @@ async def test_it_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_it_shows_facts_tools_under_both_names_and_the_log(tmp_path: Path) -> None:
-    engine = FakeEngine(
-        [server("a", server_info="Acme 1.2", warnings=("unknown key colour",), origin="Cursor")]
-    )
+    engine = FakeEngine([server("a", server_info="Acme 1.2", warnings=("unknown key colour",))])
     engine.log("a", "listening")
     async with driving(engine, tmp_path, size=(120, 40)) as ui:
         await ui.shows("listening")
         for words in (
             "npx -y @acme/a", "stdio", "protocol 2025-11-25", "Acme 1.2", "pid 4242",
-            "from Cursor", "unknown key colour", "2 tools", "reverse  a__reverse", "up 2m",
+            "unknown key colour", "2 tools", "reverse  a__reverse", "up 2m",
         ):  # fmt: skip
             assert words in ui.text
         engine.log("a", "a second line")

@@ -119,7 +119,6 @@ class DetailPane(Scrolled):
             f"protocol {server.era}" if server.era else "",
             server.server_info,
             f"pid {server.pid}" if server.pid is not None else "",
-            f"from {server.origin}" if server.origin != "config" else "",
         ]
         if described := dot.join(part for part in about if part):
             facts.append(line(described, "$muted"))

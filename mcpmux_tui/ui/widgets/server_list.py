@@ -124,11 +124,6 @@ class ServerList(Vertical):
         """The server under the cursor."""
         return next((server for server in self._shown if server.name == self._cursor), None)
 
-    @property
-    def query_text(self) -> str:
-        """The filter in use."""
-        return self._query
-
     def show(self, servers: Sequence[ServerSnapshot], *, live: bool = True) -> None:
         """Show these servers; grey where they are `live` no more."""
         self._servers, self._live = servers, live
