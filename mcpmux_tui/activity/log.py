@@ -138,5 +138,5 @@ class _File(logging.handlers.RotatingFileHandler):
 class _JsonLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(
-            {"time": record.created, "source": record.source, "text": record.getMessage()}  # type: ignore[attr-defined]
+            {"time": record.created, "source": vars(record)["source"], "text": record.getMessage()}
         )

@@ -14,6 +14,7 @@ from mcpmux_tui.cli.common import config_option, instance_of, json_option, print
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import (
+    NEEDS_A_PERSON,
     ON_THE_WAY,
     SERVING,
     Action,
@@ -26,6 +27,7 @@ from mcpmux_tui.model.server import (
 from mcpmux_tui.text import one_line
 
 STOP_LIMIT = 10.0
+_NOT_UP = NEEDS_A_PERSON | {Health.DISABLED, Health.FAILED}
 
 
 @click.command()
@@ -101,7 +103,7 @@ async def _snapshot(folder: Path) -> EngineSnapshot:
 
 async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
     async with await Client.connect(folder) as client:
-        server = await _at_rest(client, name)
+        server = await _at_rest(client, folder, name)
         if server.state is Health.DISABLED:
             raise ControlError(f"{name} is disabled.", f"`mcpmux enable {name}` enables it.")
         if restart:
@@ -111,7 +113,7 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
             return
         elif server.state is not Health.CONNECTING and (action := suggested_action(server.state)):
             await client.act(name, action)
-        server = await _settled(client, name)
+    server = await _settled(folder, name)
     if server.state in SERVING:
         click.echo(f"{name} is connected: {server.summary}.")
         return
@@ -120,13 +122,13 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
 
 async def _take_down(folder: Path, name: str) -> None:
     async with await Client.connect(folder) as client:
-        server = await _at_rest(client, name)
-        if server.state in {Health.IDLE, Health.DISABLED, Health.FAILED, Health.NEEDS_INPUT}:
+        server = await _at_rest(client, folder, name)
+        if server.state in _NOT_UP:
             click.echo(f"{name} is not connected: {server.state.word}.")
             return
         connecting = server.state in {Health.CONNECTING, Health.SIGNING_IN}
         await client.act(name, Action.CANCEL if connecting else Action.DISCONNECT)
-        await _settled(client, name)
+    await _settled(folder, name)
     click.echo(f"{name} is disconnected.")
 
 
@@ -145,18 +147,20 @@ async def _stop(folder: Path) -> None:
     click.echo("mcpmux has stopped.")
 
 
-async def _at_rest(client: Client, name: str) -> ServerSnapshot:
+async def _at_rest(client: Client, folder: Path, name: str) -> ServerSnapshot:
     """The server, once it is not stopping."""
     server = _named((await client.hello()).snapshot, name)
-    return await _settled(client, name) if server.state is Health.STOPPING else server
+    return await _settled(folder, name) if server.state is Health.STOPPING else server
 
 
-async def _settled(client: Client, name: str) -> ServerSnapshot:
-    async for snapshot in client.watch():
-        server = _named(snapshot, name)
-        # A server that waits for its next try has had its outcome.
-        if server.state not in ON_THE_WAY or server.state is Health.RECONNECTING:
-            return server
+async def _settled(folder: Path, name: str) -> ServerSnapshot:
+    """The server with its outcome, watched on a connection of its own: each has one watcher."""
+    async with await Client.connect(folder) as client:
+        async for snapshot in client.watch():
+            server = _named(snapshot, name)
+            # A server that waits for its next try has had its outcome.
+            if server.state not in ON_THE_WAY or server.state is Health.RECONNECTING:
+                return server
     raise ControlError("The engine ended before the server had settled.")
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from mcpmux_tui.control import protocol
 from mcpmux_tui.control.address import read_address
-from mcpmux_tui.model.errors import ControlError, McpmuxError, NoEngine
+from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.server import Action, EngineSnapshot
 
 M = TypeVar("M", bound=BaseModel)
@@ -182,16 +182,10 @@ class Client:
         if reply.error is None:
             answer.set_result(reply.result)
         else:
-            answer.set_exception(_refusal(reply.error))
+            answer.set_exception(reply.error.error())
 
     def _fail_waiting(self) -> None:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(NoEngine(_ENDED))
         self._waiting.clear()
-
-
-def _refusal(failure: protocol.Failure) -> McpmuxError:
-    error = ControlError(failure.message, failure.hint)
-    error.exit_code = failure.exit_code
-    return error

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Frozen, ProxySnapshot, ServerSnapshot
 
 PROTOCOL = 1
@@ -30,6 +31,17 @@ class Failure(Frozen):
     message: str
     hint: str = ""
     exit_code: int = 1
+
+    @classmethod
+    def of(cls, error: McpmuxError) -> Failure:
+        """The failure that tells a door of `error`."""
+        return cls(message=error.message, hint=error.hint, exit_code=error.exit_code)
+
+    def error(self) -> ControlError:
+        """The error that a door raises for it."""
+        error = ControlError(self.message, self.hint)
+        error.exit_code = self.exit_code
+        return error
 
 
 class Started(Frozen):

@@ -159,7 +159,7 @@ class _Connection:
                 )
             answer = await handler(request.params)
         except McpmuxError as error:
-            await self._send(protocol.Reply(id=request.id, error=_failure(error)))
+            await self._send(protocol.Reply(id=request.id, error=protocol.Failure.of(error)))
         except ValidationError as error:
             failure = protocol.Failure(
                 message=f"The request {request.method!r} has {error.error_count()} wrong values."
@@ -190,10 +190,6 @@ class _Connection:
             await self._writer.drain()
         except ConnectionError:
             self.close()
-
-
-def _failure(error: McpmuxError) -> protocol.Failure:
-    return protocol.Failure(message=error.message, hint=error.hint, exit_code=error.exit_code)
 
 
 def _peer_uid(peer: socket.socket) -> int | None:

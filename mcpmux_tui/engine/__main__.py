@@ -38,11 +38,7 @@ def main() -> int:
         )
         return asyncio.run(run(options, started=_tell_owner, owned=True))
     except McpmuxError as error:
-        _say(
-            Started(
-                error=Failure(message=error.message, hint=error.hint, exit_code=error.exit_code)
-            )
-        )
+        _say(Started(error=Failure.of(error)))
         return error.exit_code
 
 

@@ -51,18 +51,11 @@ class EngineProcess:
             ) from error
         if started.error is not None:
             await engine.stop()
-            refusal = ControlError(started.error.message, started.error.hint)
-            refusal.exit_code = started.error.exit_code
-            raise refusal
+            raise started.error.error()
         return engine
 
     async def _first_line(self) -> bytes:
         return b"" if self._process.stdout is None else await self._process.stdout.readline()
-
-    @property
-    def pid(self) -> int:
-        """The engine's process id."""
-        return self._process.pid
 
     async def stop(self) -> int:
         """Close the owner's pipe and wait for the engine's orderly end; return its exit code.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -
     text = home.config.read_text(encoding="utf-8")
     assert text.startswith("# mine\n")
     assert list(tomllib.loads(text)["servers"]) == ["a"]
+
+
+def test_connect_waits_for_a_server_that_is_still_stopping(home: Home) -> None:
+    home.write(home.stdio("a", "--stubborn"))
+    with Served(home, "--port", "0"):
+        eventually(lambda: states(home)["a"]["state"] == "connected", 20, "connected")
+        command = [sys.executable, "-m", "mcpmux_tui", "disconnect", "a", *config(home)]
+        with subprocess.Popen(command, env=home.env, stdout=subprocess.DEVNULL) as stopping:
+            eventually(lambda: states(home)["a"]["state"] == "stopping", 10, "stopping")
+            done = home.run("connect", "a", *config(home))
+            assert done.code == 0, done
+            assert "a is connected" in done.out
+            stopping.wait(10)
+        assert states(home)["a"]["state"] == "connected"
 
 
 @pytest.mark.parametrize(
