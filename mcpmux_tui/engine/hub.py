@@ -29,6 +29,7 @@ from mcpmux_tui.model.server import (
 from mcpmux_tui.model.spec import Config, ServerSpec
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.text import one_line
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Hub:
         self._config_error = ""
         self._demo = demo
         self._values = EnvironmentValues(os.environ)
+        self._children = Children(instance.folder.name)
         self._supervisors = {spec.name: self._supervisor(spec) for spec in config.servers}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
@@ -88,6 +90,7 @@ class Hub:
             *(each.close() for each in self._supervisors.values()),
             *self._handovers.values(),
         )
+        await self._children.close()
         await asyncio.to_thread(self.logs.close)
 
     @property
@@ -217,6 +220,7 @@ class Hub:
         return Supervisor(
             spec,
             values=self._values,
+            children=self._children,
             journal=self.logs,
             changed=lambda _: self._changed(),
             listed=lambda _: self.proxy.lists_changed(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Set
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import McpmuxError, StartFailed, UpstreamError
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
@@ -84,6 +86,7 @@ class Attempt:
         era: Era | None,
         *,
         values: Values,
+        children: Children,
         journal: Journal,
         report: Callable[[Event], None],
         limits: Limits,
@@ -92,6 +95,7 @@ class Attempt:
         self._spec = spec
         self._era = era
         self._values = values
+        self._children = children
         self._journal = journal
         self._report = report
         self._limits = limits
@@ -118,7 +122,8 @@ class Attempt:
         try:
             try:
                 session = await self._session_for(launch)
-                lists, failure = await self._open(session, launch)
+                async with self._turn(launch):
+                    lists, failure = await self._open(session, launch)
                 self._report(Up(self.generation, session, lists, failure))
                 error: McpmuxError = await session.lost_with
             except McpmuxError as met:
@@ -136,6 +141,10 @@ class Attempt:
                 closing = asyncio.create_task(session.close())
                 await asyncio.wait({closing})
                 closing.result()
+
+    def _turn(self, launch: Launch) -> AbstractAsyncContextManager[None]:
+        """Only children cost a machine something to start."""
+        return self._children.starting() if isinstance(launch, StdioLaunch) else nullcontext()
 
     async def _open(
         self, session: Session, launch: Launch
@@ -174,6 +183,7 @@ class Attempt:
                 cast("StdioLaunch", resolved),
                 self._values.environment(),
                 configured=configured,
+                children=self._children,
                 journal=self._journal,
                 spawned=lambda pid: self._report(Spawned(self.generation, pid)),
                 limits=self._limits,

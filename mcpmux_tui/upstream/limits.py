@@ -16,6 +16,10 @@ class Limits:
     """stdio, spawn to initialized: a first run may download a package."""
     remote_start: float = 15.0
     """HTTP, first connect to initialized."""
+    starts: int = 8
+    """Children that may start at once, on a machine with cores enough: two a core."""
+    start_turn: float = 3.0
+    """How long a child that starts keeps the next one waiting."""
     connect: float = 5.0
     """One TCP and TLS connect."""
     probe: float = 3.0

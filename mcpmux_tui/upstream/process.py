@@ -21,6 +21,7 @@ import psutil
 
 from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
+from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
 
 _POLL = 0.02
@@ -50,8 +51,11 @@ class Process:
     The watcher does not look at pipes: a grandchild may hold them for ever.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], exited: Callable[[Exit], None]) -> None:
+    def __init__(
+        self, popen: subprocess.Popen[bytes], mark: str, exited: Callable[[Exit], None]
+    ) -> None:
         self._popen = popen
+        self._mark = mark
         # With PIPE for all three there are always three.
         self.stdin, self.stdout, self.stderr = (
             cast("IO[bytes]", pipe) for pipe in (popen.stdin, popen.stdout, popen.stderr)
@@ -97,31 +101,34 @@ class Process:
         """Climb the stop ladder from after stdin was closed; False if something of it still lives.
 
         The group is signalled even when the child itself is gone: its own children may not be.
+        Those that left the group are known by the mark in their environment.
         """
-        finished = False
+        finished = gone = False
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(limits.eof):
                     await self._gone.wait()
             for number, patience in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
                 self._signal(number)
-                if await self._group_gone(patience):
+                await asyncio.to_thread(reaper.signal_marked, self._mark, number)
+                if gone := await self._all_gone(patience):
                     break
             finished = True
         finally:
             if not finished:
                 self._signal(signal.SIGKILL)
-        return not self._group_lives()
+                reaper.signal_marked(self._mark, signal.SIGKILL)
+        return gone
 
     def close_pipes(self) -> None:
         """Close our ends of the three pipes."""
         for pipe in (self.stdin, self.stdout, self.stderr):
             pipe.close()
 
-    async def _group_gone(self, patience: float) -> bool:
+    async def _all_gone(self, patience: float) -> bool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        while self._group_lives():
+        while self._group_lives() or len(await asyncio.to_thread(reaper.marked, self._mark)):
             if loop.time() >= deadline:
                 return False
             await asyncio.sleep(_POLL)

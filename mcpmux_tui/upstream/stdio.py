@@ -11,7 +11,8 @@ from mcpmux_tui.model.errors import ConnectionLost
 from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
-from mcpmux_tui.upstream import process
+from mcpmux_tui.upstream import process, reaper
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 from mcpmux_tui.upstream.limits import MIB, Limits
 from mcpmux_tui.upstream.lines import Line, LineSplitter
@@ -34,6 +35,7 @@ class StdioTransport:
         environment: Mapping[str, str],
         *,
         configured: StdioLaunch,
+        children: Children,
         journal: Journal,
         spawned: Callable[[int], None],
         limits: Limits,
@@ -44,6 +46,7 @@ class StdioTransport:
         self._configured = configured
         """The launch before placeholders were filled, for sentences."""
         self._environment = child_environment(launch, environment)
+        self._children = children
         self._journal = journal
         self._spawned = spawned
         self._limits = limits
@@ -67,11 +70,14 @@ class StdioTransport:
     async def open(self, listener: Listener) -> None:
         self._listener = listener
         folder = working_folder(self._launch, self._configured)
-        launch = (self._launch, self._configured, self._environment, folder)
+        mark = self._children.mark()
+        environment = {**self._environment, reaper.MARK: mark}
+        launch = (self._launch, self._configured, environment, folder)
         await asyncio.to_thread(process.check, *launch)
         loop = asyncio.get_running_loop()
         # On the loop: spawned in a thread, a child could be lost to a cancel in between.
-        child = Process(process.spawn(*launch), self._exited)
+        child = Process(process.spawn(*launch), mark, self._exited)
+        self._children.watchdog.watch(child.pid)
         self._process = child
         self._spawned(child.pid)
         limits = self._limits
@@ -118,9 +124,11 @@ class StdioTransport:
         if child is None:
             return
         try:
-            if not await child.end(self._limits):
+            if await child.end(self._limits):
+                self._children.watchdog.forget(child.pid)
+            else:
                 self._record(
-                    f"processes of group {child.pid} are left behind: they cannot be ended"
+                    f"processes of child {child.pid} are left behind: they cannot be ended"
                 )
         finally:
             for reader in self._readers:

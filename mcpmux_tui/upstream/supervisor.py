@@ -22,6 +22,7 @@ from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import words
 from mcpmux_tui.upstream.attempt import Attempt, Down, Event, Listed, Over, Spawned, Up
 from mcpmux_tui.upstream.backoff import Backoff
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
@@ -52,6 +53,7 @@ class Supervisor:
         spec: ServerSpec,
         *,
         values: Values,
+        children: Children,
         journal: Journal,
         changed: Callable[[str], None],
         listed: Callable[[str], None],
@@ -59,6 +61,7 @@ class Supervisor:
     ) -> None:
         self._spec = spec
         self._values = values
+        self._children = children
         self._journal = journal
         self._tell_changed = changed
         self._tell_listed = listed
@@ -297,6 +300,7 @@ class Supervisor:
             self._spec,
             self._era,
             values=self._values,
+            children=self._children,
             journal=self._journal,
             report=self._events.put_nowait,
             limits=self._limits,

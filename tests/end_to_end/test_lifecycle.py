@@ -73,6 +73,28 @@ def test_however_the_ui_ends_nobody_is_left(home: Home, how: str | signal.Signal
             assert b"Traceback" not in terminal.output
 
 
+@pytest.mark.behaviour("P12", "P13", "P14")
+def test_a_killed_engine_leaves_none_of_its_children(home: Home) -> None:
+    shell = f"exec {sys.executable} {RAW_STDIO} --mark {home.mark}"
+    escape = f"setsid sh -c 'trap \"\" TERM; exec sleep 600' & {shell}"
+    home.write(
+        *(home.stdio(f"polite{n}") for n in range(5)),
+        *(home.stdio(f"stubborn{n}", "--stubborn") for n in range(10)),
+        *(home.stdio(f"tree{n}", "--stubborn", "--grandchild") for n in range(3)),
+        *(
+            f"[servers.escape{n}]\ncommand = 'sh'\nargs = ['-c', {json.dumps(escape)}]\n"
+            for n in range(2)
+        ),
+    )
+    with Served(home, "--port", "0") as served:
+        eventually(lambda: all_up(home), 40, "all connected")
+        children = descendants(served.process.pid)
+        # 20 servers, 3 grandchildren, 2 that escaped, and the watchdog itself.
+        assert len(children) == 26
+        served.process.kill()
+        eventually(lambda: alive(children) == [], 5, "all gone")
+
+
 def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
     home.write(home.stdio("a"))
     with Served(home, "--port", "0") as served:

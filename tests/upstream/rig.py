@@ -15,6 +15,7 @@ from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller, Channel
 from mcpmux_tui.model.server import Health, ServerSnapshot
 from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.supervisor import Supervisor
 
@@ -70,9 +71,11 @@ class Rig:
         self.seen: list[ServerSnapshot] = []
         self.listings = 0
         self._moved = asyncio.Event()
+        self.children = Children("test", limits)
         self.supervisor = Supervisor(
             spec,
             values=values or PlainValues(),
+            children=self.children,
             journal=self.journal,
             changed=self._changed,
             listed=self._listed,
@@ -144,6 +147,7 @@ async def running(
         yield rig
     finally:
         await rig.supervisor.close()
+        await rig.children.close()
 
 
 def group(pgid: int) -> list[psutil.Process]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -8,16 +9,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
-from mcpmux_tui.upstream import process
+from mcpmux_tui.upstream import process, reaper
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.process import Exit, Process
 from tests.upstream.rig import group
 
 LIMITS = Limits(eof=0.3, term=0.3)
+NUMBERS = itertools.count(os.getpid() * 1000)
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
 
@@ -25,8 +28,9 @@ def start(*argv: str) -> tuple[Process, asyncio.Future[Exit]]:
     """A child, and its exit to come."""
     launch = StdioLaunch(argv[0], argv[1:])
     done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-    child = process.spawn(launch, launch, ENVIRONMENT, Path("/"))
-    return Process(child, done.set_result), done
+    mark = f"test/{next(NUMBERS)}/"
+    child = process.spawn(launch, launch, {**ENVIRONMENT, reaper.MARK: mark}, Path("/"))
+    return Process(child, mark, done.set_result), done
 
 
 async def end(child: Process) -> bool:
@@ -88,6 +92,17 @@ async def test_nothing_of_a_group_survives_the_stop_ladder(script: str) -> None:
     assert await end(child)
     assert group(child.pid) == []
     assert time.monotonic() - started < LIMITS.eof + LIMITS.term + LIMITS.kill
+
+
+@pytest.mark.behaviour("P13")
+@pytest.mark.parametrize("escape", ["setsid sleep 600", "setsid sh -c 'trap \"\" TERM; sleep 600'"])
+async def test_a_grandchild_in_a_session_of_its_own_is_gone_too(escape: str) -> None:
+    child, _ = start("sh", "-c", f"{escape} & echo $!; read x")
+    escaped = int(child.stdout.readline())
+    assert psutil.pid_exists(escaped)
+    assert await end(child)
+    assert escaped not in reaper.marked("test/")
+    assert reaper.marked("test/") == set()
 
 
 async def test_an_interrupted_ladder_kills_at_once() -> None:

@@ -13,6 +13,7 @@ import pytest
 from mcpmux_tui.model.channel import Caller, Lists
 from mcpmux_tui.model.errors import UpstreamError
 from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.http import HttpTransport
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
@@ -82,18 +83,21 @@ async def talk(transport: Transport, era: Era) -> None:
 
 @pytest.mark.parametrize("era", list(Era))
 async def test_a_whole_session_over_stdio(era: Era) -> None:
+    children = Children("test", LIMITS)
     await talk(
         StdioTransport(
             "sdk",
             StdioLaunch(sys.executable, (SERVER,)),
             PlainValues().environment(),
             configured=StdioLaunch(sys.executable),
+            children=children,
             journal=Lines(),
             spawned=lambda pid: None,
             limits=LIMITS,
         ),
         era,
     )
+    await children.close()
 
 
 async def test_whole_sessions_over_http_in_both_eras() -> None:

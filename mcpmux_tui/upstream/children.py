@@ -1,0 +1,127 @@
+"""What all children of one engine share: turns to start, and the watchdog that outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import IO, cast
+
+from mcpmux_tui.upstream import reaper
+from mcpmux_tui.upstream.limits import Limits
+
+
+class Watchdog:
+    """A process that ends all children when the engine dies without a word (SIGKILL, no memory).
+
+    It is started before the first child and started again should somebody kill it.
+    """
+
+    def __init__(self, mark: str, patience: float) -> None:
+        self._mark = mark
+        self._patience = patience
+        self._process: subprocess.Popen[bytes] | None = None
+        self._groups: set[int] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, once there is one."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Run, unless it runs already."""
+        if self._process is not None and self._process.poll() is not None:
+            _stdin(self._process).close()
+            self._process = None
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", reaper.__file__, self._mark],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Of an engine that is itself somebody's child, it must not carry the mark.
+                env={},
+                cwd="/",
+                bufsize=0,
+                start_new_session=True,
+            )
+            for group in self._groups:
+                self._tell(f"+{group}\n")
+
+    def watch(self, group: int) -> None:
+        """A process group is to end with the engine."""
+        self._groups.add(group)
+        self._tell(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """Nothing of a group is left; its number may be another's tomorrow."""
+        self._groups.discard(group)
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._process is not None:
+            # One that is gone learns of every group when it is started again.
+            with suppress(BrokenPipeError):
+                _stdin(self._process).write(line.encode())
+
+    async def close(self) -> None:
+        """End it; nothing is left to watch."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _stdin(process).close()
+        try:
+            await asyncio.to_thread(process.wait, self._patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    # With PIPE there always is one.
+    return cast("IO[bytes]", process.stdin)
+
+
+class Children:
+    """Shared by all supervisors of one engine; `name` says whose children carry its marks."""
+
+    def __init__(self, name: str, limits: Limits | None = None) -> None:
+        self._limits = limits = limits or Limits()
+        self._run = f"{name}/{uuid.uuid4().hex[:12]}/"
+        self._numbers = itertools.count(1)
+        self.watchdog = Watchdog(self._run, limits.eof)
+        count = min(limits.starts, 2 * (os.cpu_count() or 1))
+        self._turns = asyncio.Semaphore(count)
+
+    def mark(self) -> str:
+        """The mark of the next child, which no other child has; the watchdog runs from now on."""
+        self.watchdog.start()
+        return f"{self._run}{next(self._numbers)}/"
+
+    @asynccontextmanager
+    async def starting(self) -> AsyncIterator[None]:
+        """A turn to start. Who takes long gives it back early: one server never blocks another."""
+        await self._turns.acquire()
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if not given_back:
+                given_back = True
+                self._turns.release()
+
+        timer = asyncio.get_running_loop().call_later(self._limits.start_turn, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_back()
+
+    async def close(self) -> None:
+        """End the watchdog; the children are gone by now."""
+        await self.watchdog.close()
