@@ -21,6 +21,7 @@ from mcpmux_tui.model.errors import (
 )
 from mcpmux_tui.model.server import (
     ON_THE_WAY,
+    SERVING,
     Action,
     EngineSnapshot,
     ProxySnapshot,
@@ -30,6 +31,7 @@ from mcpmux_tui.model.spec import Config, ServerSpec
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.children import Children
+from mcpmux_tui.upstream.list_cache import ListCache
 from mcpmux_tui.upstream.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -53,7 +55,8 @@ class Hub:
         self._demo = demo
         self._values = EnvironmentValues(os.environ)
         self._children = Children(instance.folder.name)
-        self._supervisors = {spec.name: self._supervisor(spec) for spec in config.servers}
+        self._cache = ListCache(instance.folder / "lists")
+        self._supervisors: dict[str, Supervisor] = {}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
         self._stopping = False
@@ -66,6 +69,9 @@ class Hub:
 
         Raises PortInUse or UsageError if `port_required`; else doors show the port's trouble.
         """
+        servers = self._config.servers
+        await asyncio.to_thread(self._cache.read, servers)
+        self._supervisors = {spec.name: self._supervisor(spec) for spec in servers}
         try:
             await self.proxy.start(port)
         except (PortInUse, UsageError) as error:
@@ -91,6 +97,7 @@ class Hub:
             *self._handovers.values(),
         )
         await self._children.close()
+        await self._cache.close()
         await asyncio.to_thread(self.logs.close)
 
     @property
@@ -171,6 +178,7 @@ class Hub:
                 self._changed()
                 raise
             self._config_error = ""
+            await asyncio.to_thread(self._cache.read, config.servers)
             self._apply(config)
 
     def _apply(self, config: Config) -> None:
@@ -184,6 +192,8 @@ class Hub:
             spec.name: self._supervisors.get(spec.name) or self._supervisor(spec)
             for spec in config.servers
         }
+        for spec in changes.removed:
+            self._cache.forget(spec.name)
         self.proxy.set_upstreams(self._supervisors)
         self._changed()
         for name in (*gone, *(spec.name for spec in changes.added)):
@@ -223,8 +233,15 @@ class Hub:
             children=self._children,
             journal=self.logs,
             changed=lambda _: self._changed(),
-            listed=lambda _: self.proxy.lists_changed(),
+            listed=self._listed,
+            lists=self._cache.last(spec),
         )
+
+    def _listed(self, name: str) -> None:
+        supervisor = self._supervisors.get(name)
+        if supervisor is not None and supervisor.snapshot.state in SERVING:
+            self._cache.keep(supervisor.spec, supervisor.lists)
+        self.proxy.lists_changed()
 
     def _changed(self) -> None:
         self._moved.set()

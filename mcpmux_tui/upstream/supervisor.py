@@ -57,8 +57,10 @@ class Supervisor:
         journal: Journal,
         changed: Callable[[str], None],
         listed: Callable[[str], None],
+        lists: Lists | None = None,
         limits: Limits | None = None,
     ) -> None:
+        """`lists` are those of an earlier run, good until the server says otherwise."""
         self._spec = spec
         self._values = values
         self._children = children
@@ -82,7 +84,7 @@ class Supervisor:
         self._use = Use()
         self._uncounted: list[str] = []
         self._moved = asyncio.Event()
-        self._lists = Lists()
+        self._lists = lists or Lists()
         self._condition = Condition(Health.CONNECTING if spec.enabled else Health.DISABLED)
         if spec.enabled and spec.launch is None:
             self._condition = Condition(Health.FAILED, error=words.problem_of(spec))

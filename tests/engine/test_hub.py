@@ -126,3 +126,20 @@ async def test_doors_get_long_tool_lists_in_parts(tmp_path: Path) -> None:
         assert isinstance(rest, ToolPage)
         assert len(first.tools) == TOOL_LIMIT
         assert first.total == hub.supervisor("a").snapshot.tools == 2_500 + len(rest.tools)
+
+
+@pytest.mark.behaviour("X9", "X10")
+async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
+    tmp_path: Path,
+) -> None:
+    slow = entry("a", "--tools", "3")
+    async with running(tmp_path, slow) as hub:
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        known = hub.supervisor("a").lists
+    async with running(tmp_path, slow) as hub:
+        assert state(hub, "a") is Health.CONNECTING
+        assert hub.supervisor("a").lists == known
+        assert hub.proxy.public_names("a")["t0001"] == "a__t0001"
+        write(hub, "")
+        await hub.reload()
+    assert not list((tmp_path / "state" / "lists").iterdir())
