@@ -95,9 +95,9 @@ async def test_nothing_of_a_group_survives_the_stop_ladder(script: str) -> None:
 
 
 @pytest.mark.behaviour("P13")
-@pytest.mark.parametrize("escape", ["setsid sleep 600", "setsid sh -c 'trap \"\" TERM; sleep 600'"])
-async def test_a_grandchild_in_a_session_of_its_own_is_gone_too(escape: str) -> None:
-    child, _ = start("sh", "-c", f"{escape} & echo $!; read x")
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; "], ids=["polite", "stubborn"])
+async def test_a_grandchild_in_a_session_of_its_own_is_gone_too(trap: str) -> None:
+    child, _ = start("sh", "-c", f'setsid sh -c "{trap}echo \\$\\$; sleep 600" & read x')
     escaped = int(child.stdout.readline())
     assert psutil.pid_exists(escaped)
     assert await end(child)
