@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from mcpmux_tui.model import server
 
 _log = logging.getLogger(__name__)
 
+_DESCRIPTORS = 8192
 
 Started = Callable[[Hub], Awaitable[int | None]]
 
@@ -36,12 +38,21 @@ async def run(
     """
     instance = options.instance
     instance.prepare()
+    _raise_descriptor_limit()
     lock = InstanceLock.acquire(instance)
     try:
         async with _stop_signals(owned=owned) as stop, _demo_servers(options):
             return await _serve(options, stop, started, port_required=port_required)
     finally:
         lock.release()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each child takes four descriptors; some systems give a program 256 unless it asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(

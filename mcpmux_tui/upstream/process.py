@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
 
+SPARE_DESCRIPTORS = 32
+"""What a new child must leave free."""
 _POLL = 0.02
 
 
@@ -240,6 +243,7 @@ def spawn(
 
     Raises StartFailed.
     """
+    _leave_some_descriptors()
     try:
         return subprocess.Popen(
             [launch.command, *launch.args],
@@ -252,6 +256,16 @@ def spawn(
         )
     except (OSError, ValueError) as error:
         raise _why(configured.command, error) from error
+
+
+def _leave_some_descriptors() -> None:
+    """Clients and doors need some too. Raises StartFailed when there are no more to give away."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and psutil.Process().num_fds() + SPARE_DESCRIPTORS > most:
+        raise StartFailed(
+            f"too many open files: this user's programs may have {most} each",
+            "Raise the limit (`ulimit -n`) and start mcpmux again, or run fewer servers.",
+        )
 
 
 def _why(command: str, error: OSError | ValueError) -> StartFailed:

@@ -11,7 +11,7 @@ from mcpmux_tui.model.errors import ConnectionLost
 from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
-from mcpmux_tui.upstream import process, reaper
+from mcpmux_tui.upstream import process, reaper, words
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 from mcpmux_tui.upstream.limits import MIB, Limits
@@ -229,9 +229,10 @@ class StdioTransport:
             "" if self._last_lines else "It wrote nothing to its error output.",
             last_lines=tuple(self._last_lines),
         )
+        hint = self._ended.hint or words.last_lines(self._ended)
         for future in self._pending.values():
             if not future.done():
-                future.set_result(ConnectionLost(phrase, self._ended.hint))
+                future.set_result(ConnectionLost(phrase, hint))
         self._input.writable.set()
         if self._listener is not None:
             self._listener.lost(self._ended)

@@ -141,9 +141,16 @@ def _detail(condition: Condition, tools: int) -> str:
         return ""
     parts = [_sentence(error.message), condition.gave_up, error.hint]
     lines = "\n".join(part for part in parts if part)
-    if isinstance(error, Ended) and error.last_lines:
-        lines += "\nLast lines of its error output:\n" + "\n".join(error.last_lines)
-    return lines
+    if isinstance(error, Ended):
+        lines += f"\n{last_lines(error)}"
+    return lines.rstrip("\n")
+
+
+def last_lines(ended: Ended) -> str:
+    """What a process wrote before its end, with a heading; empty where it wrote nothing."""
+    if not ended.last_lines:
+        return ""
+    return clean("\n".join(["Last lines of its error output:", *ended.last_lines]))
 
 
 def _count(tools: int) -> str:

@@ -94,9 +94,12 @@ class Finished:
 class Served:
     """A `mcpmux serve`; its address once it listens."""
 
-    def __init__(self, home: Home, *args: str) -> None:
+    def __init__(self, home: Home, *args: str, before: tuple[str, ...] = ()) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mcpmux_tui", "serve", "--config", str(home.config), *args],
+            [
+                *before,
+                sys.executable, "-m", "mcpmux_tui", "serve", "--config", str(home.config), *args,
+            ],
             cwd=ROOT, env=home.env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -95,6 +95,29 @@ def test_a_killed_engine_leaves_none_of_its_children(home: Home) -> None:
         eventually(lambda: alive(children) == [], 5, "all gone")
 
 
+@pytest.mark.behaviour("P25")
+def test_without_descriptors_for_all_some_servers_run_and_the_others_say_why(home: Home) -> None:
+    home.write(*(home.stdio(f"s{n:02}") for n in range(12)))
+    config = ("--config", str(home.config))
+    limited = Served(home, "--port", "0", before=("sh", "-c", 'ulimit -n 72; exec "$@"', "sh"))
+
+    def states() -> list[dict[str, str]]:
+        servers = json.loads(home.run("status", "--json", *config).out)["servers"]
+        assert isinstance(servers, list)
+        return servers
+
+    with limited:
+        eventually(
+            lambda: {"connected", "reconnecting"} == {each["state"] for each in states()},
+            20, "some connected, the others waiting",
+        )  # fmt: skip
+        waiting = [each for each in states() if each["state"] == "reconnecting"]
+        assert all("Too many open files" in each["detail"] for each in waiting)
+        done = limited.stop()
+    assert done.code == 0
+    assert "Traceback" not in done.err
+
+
 def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
     home.write(home.stdio("a"))
     with Served(home, "--port", "0") as served:

@@ -154,9 +154,10 @@ async def test_a_crash_fails_its_calls_at_once_and_the_server_comes_back() -> No
         slow = asyncio.create_task(rig.call("slow"))
         await rig.call("tell", '{"key":"other"}')
         started = time.monotonic()
-        with pytest.raises(ConnectionLost, match="fixture: exited with code 7 after "):
+        with pytest.raises(ConnectionLost, match="fixture: exited with code 7 after ") as met:
             await rig.call("crash", '{"code":7,"stderr":"out of \\u001b[31mluck\\n"}')
         assert time.monotonic() - started < 0.5
+        assert met.value.hint == "Last lines of its error output:\nout of luck"
         with pytest.raises(ConnectionLost, match="exited with code 7"):
             await slow
         down = await rig.reach(Health.RECONNECTING)
