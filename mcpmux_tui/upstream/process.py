@@ -263,7 +263,7 @@ def _leave_some_descriptors() -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and psutil.Process().num_fds() + SPARE_DESCRIPTORS > most:
         raise StartFailed(
-            f"too many open files: this user's programs may have {most} each",
+            f"too many open files: mcpmux may have {most}",
             "Raise the limit (`ulimit -n`) and start mcpmux again, or run fewer servers.",
         )
 
