@@ -108,6 +108,14 @@ class Walker:
             action = Action(which)
             if action in allowed_actions(before.state):
                 self.supervisor.post(action)
+        elif kind == "late":
+            for old in attempts[:-1]:
+                old.report(Spawned(old.generation, 1))
+                old.report(Up(old.generation, _session(), Lists(), None))
+                old.report(Down(old.generation, DOWNS[which]))
+            await self.settle()
+            after = self.supervisor.snapshot
+            assert after.generation > before.generation or after.state is before.state
         elif attempt is not None:
             ending = kind == "over" or attempt.down
             late = attempt.generation != before.generation or attempt.stopped
@@ -128,8 +136,7 @@ class Walker:
             case "spawned":
                 attempt.report(Spawned(generation, 100 + generation))
             case "up":
-                session: Any = type("Up", (), {"peer": Peer("2025-11-25"), "pid": 7})()
-                attempt.report(Up(generation, cast("Session", session), LISTS, None))
+                attempt.report(Up(generation, _session(), LISTS, None))
             case "listed":
                 error = ConnectionLost("no list") if which == "lost" else None
                 attempt.report(Listed(generation, None if error else LISTS, error))
@@ -155,9 +162,14 @@ class Walker:
         assert sum(attempt.live for attempt in ScriptedAttempt.all) <= 1
 
 
+def _session() -> Session:
+    session: Any = type("Up", (), {"peer": Peer("2025-11-25"), "pid": 7})()
+    return cast("Session", session)
+
+
 STEPS = st.one_of(
     st.tuples(st.just("act"), st.sampled_from(sorted(Action)), st.just(0)),
-    st.tuples(st.just("down"), st.sampled_from(sorted(DOWNS)), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["down", "late"]), st.sampled_from(sorted(DOWNS)), st.integers(0, 2)),
     st.tuples(
         st.sampled_from(["spawned", "up", "listed", "over"]),
         st.sampled_from(["", "lost"]),
