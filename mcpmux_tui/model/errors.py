@@ -112,6 +112,11 @@ class ControlError(McpmuxError):
 class UpstreamError(McpmuxError):
     """One server could not do what was asked of it."""
 
+    status: int | None = None
+    """The HTTP status it answered with, where that is the reason."""
+    retry_after: float | None = None
+    """Seconds it wants to be left alone."""
+
 
 class StartFailed(UpstreamError):
     """A server never came to speak MCP; `permanent` says that no timer can mend it."""

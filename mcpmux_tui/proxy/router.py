@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller
-from mcpmux_tui.model.errors import McpmuxError, RequestTimeout, RpcError, UpstreamError
+from mcpmux_tui.model.errors import RequestTimeout, RpcError, UpstreamError
 from mcpmux_tui.model.jsonrpc import Malformed, Member
 from mcpmux_tui.model.protocol import (
     ENVELOPE_KEYS,
@@ -69,7 +70,7 @@ async def call_tool(
     except RpcError as error:
         raise Fault(error.code, error.message, raw=error.raw) from None
     except UpstreamError as error:
-        raise Fault(_code(error), str(error)) from None
+        raise Fault(_code(error), str(error), _facts(error)) from None
     finally:
         target.upstream.record_call(target.tool, ok=ok)
     if is_modern(channel.protocol_version) == modern:
@@ -77,8 +78,18 @@ async def call_tool(
     return _as_modern(result) if modern else _as_legacy(result)
 
 
-def _code(error: McpmuxError) -> int:
+def _code(error: UpstreamError) -> int:
     return REQUEST_TIMEOUT if isinstance(error, RequestTimeout) else SERVER_UNAVAILABLE
+
+
+def _facts(error: UpstreamError) -> dict[str, object] | None:
+    """What a program can use of an error."""
+    facts: dict[str, object] = {}
+    if error.status is not None:
+        facts["status"] = error.status
+    if error.retry_after is not None:
+        facts["retryAfter"] = math.ceil(error.retry_after)
+    return facts or None
 
 
 def _own_meta(meta: Member) -> str | None:

@@ -55,6 +55,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The server wants to be left alone for `error.retry_after` seconds."""
+
+    generation: int
+    error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
 class Down:
     """The connection is gone or never came about; what is left of it is being cleaned up.
 
@@ -73,7 +81,7 @@ class Over:
     generation: int
 
 
-Event = Spawned | Up | Listed | Down | Over
+Event = Spawned | Up | Listed | Paused | Down | Over
 
 
 class Attempt:
@@ -198,6 +206,7 @@ class Attempt:
             silence=self._spec.timeout,
             limits=self._limits,
             listed=lambda lists, error: self._report(Listed(self.generation, lists, error)),
+            paused=lambda error: self._report(Paused(self.generation, error)),
             note=lambda text: self._journal.record(name, text, source="mcpmux"),
         )
 

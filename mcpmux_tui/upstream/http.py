@@ -1,24 +1,16 @@
-"""MCP over Streamable HTTP, both eras (spec: basic/transports, Streamable HTTP).
-
-This module imports httpx2; the supervisor imports it in a thread, at the first HTTP server.
-"""
+"""MCP over Streamable HTTP, both eras (spec: basic/transports, Streamable HTTP)."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import ipaddress
-import re
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 import httpx2
 
-from mcpmux_tui import __version__
 from mcpmux_tui.model.channel import Lists
-from mcpmux_tui.model.errors import ConnectionLost, StartFailed, UpstreamError
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     HEADER_METHOD,
     HEADER_NAME,
@@ -27,19 +19,21 @@ from mcpmux_tui.model.protocol import (
     is_modern,
 )
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.text import one_line
-from mcpmux_tui.upstream.events import EventReader, TooLarge
+from mcpmux_tui.upstream.backoff import Backoff
+from mcpmux_tui.upstream.events import EventReader
 from mcpmux_tui.upstream.headers import ParamHeaders, header_value
-from mcpmux_tui.upstream.limits import MIB, Limits
-from mcpmux_tui.upstream.network import explain, status_phrase
-from mcpmux_tui.upstream.transport import Listener, Request, read_message
-from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired, SignInNeeded, Unreachable
-
-_JSON = "application/json"
-_EVENTS = "text/event-stream"
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
-_PASSING = frozenset({408, 425, 429})
-"""Statuses below 500 that pass by themselves."""
+from mcpmux_tui.upstream.http_client import (
+    EVENTS,
+    JSON,
+    HttpClient,
+    media_type,
+    message_in,
+    passes,
+)
+from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.network import status_phrase
+from mcpmux_tui.upstream.transport import Listener, Request
+from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired, SignInNeeded
 
 
 class HttpTransport:
@@ -47,56 +41,77 @@ class HttpTransport:
     alone."""
 
     closing_cancels = True
+    pushes = False
     pid = None
 
     def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
         self.version: str | None = None
-        self._launch = launch
-        self._configured = configured
-        """The launch before placeholders were filled, for sentences."""
+        self._client = HttpClient(launch, configured=configured, limits=limits)
         self._limits = limits
-        self._client: httpx2.AsyncClient | None = None
-        self._url = httpx2.URL()
         self._listener: Listener | None = None
         self._session: str | None = None
         self._params = ParamHeaders()
+        self._pause: NotUnderstood | None = None
+        self._pause_ends = 0.0
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
-        self._url = _address(self._launch.url, self._configured.url)
-        headers = _own_headers(self._launch.headers)
-        loopback = _is_loopback(self._url.host)
-        self._client = httpx2.AsyncClient(
-            headers=headers,
-            verify=await asyncio.to_thread(_trust, self._url.scheme),
-            # Deadlines are the session's; only a connect has one of its own.
-            timeout=httpx2.Timeout(None, connect=self._limits.connect),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
-            follow_redirects=False,
-            # A proxy from the environment has no way to this machine's loopback.
-            trust_env=not loopback,
-        )
+        await self._client.open()
 
     async def exchange(self, request: Request) -> Message:
+        self._respect_pause()
         session = None if request.method == "initialize" else self._session
         headers = self._headers(request, session)
-        async with self._stream("POST", headers, request.body) as response:
-            if response.status_code != 200:
-                return await self._refused(response, session)
-            match _media_type(response):
-                case "application/json":
-                    answer = _answer(await self._body(response, request), request.id)
-                case "text/event-stream":
-                    answer = await self._answer_in_stream(response, request)
-                case media_type:
-                    raise await self._no_message(response, media_type)
-            if request.method == "initialize":
-                self._session = response.headers.get(HEADER_SESSION_ID)
-            return answer
+        reader = EventReader(self._limits.message)
+        try:
+            async with self._client.stream("POST", headers, request.body) as response:
+                answer = await self._answer(response, request, session, reader)
+        except NotUnderstood as error:
+            self._take_pause(error)
+            raise
+        except ConnectionLost:
+            # Only a stream whose events have ids can go on where it broke.
+            if not self._resumable(reader):
+                raise
+            answer = None
+        if answer is None:
+            answer = await self._resumed(request, reader)
+        return answer
+
+    async def _answer(
+        self,
+        response: httpx2.Response,
+        request: Request,
+        session: str | None,
+        reader: EventReader,
+    ) -> Message | None:
+        """The answer to a request; None where its stream ended before it and can be resumed."""
+        if response.status_code == 404 and session is not None:
+            raise SessionExpired
+        if response.status_code != 200:
+            return await self._client.refused(response)
+        match media_type(response):
+            case "application/json":
+                body = await self._client.body(response, request.alive)
+                answer = message_in(body)
+                if answer.method is not None or answer.id not in {request.id, None}:
+                    raise NotUnderstood(
+                        "answered another request than the one sent", permanent=False
+                    )
+            case "text/event-stream":
+                found = await self._answer_in_stream(response, request, reader)
+                if found is None:
+                    return None
+                answer = found
+            case _:
+                raise await self._client.no_message(response)
+        if request.method == "initialize":
+            self._session = response.headers.get(HEADER_SESSION_ID)
+        return answer
 
     async def send(self, message: bytes) -> None:
-        headers = {"accept": f"{_JSON}, {_EVENTS}", "content-type": _JSON}
-        async with self._stream("POST", self._versioned(headers), message) as response:
+        headers = {"accept": f"{JSON}, {EVENTS}", "content-type": JSON}
+        async with self._client.stream("POST", self._versioned(headers), message) as response:
             if response.status_code >= 400:
                 raise ConnectionLost(status_phrase(response.status_code))
 
@@ -104,19 +119,20 @@ class HttpTransport:
         if self._session is None:
             return False
         session = self._session
-        headers = self._versioned({"accept": _EVENTS})
-        async with self._stream("GET", headers) as response:
+        headers = self._versioned({"accept": EVENTS})
+        async with self._client.stream("GET", headers) as response:
             status = response.status_code
             if status == 404:
                 raise SessionExpired
             if status == 401:
                 raise SignInNeeded
-            if status >= 500 or status in _PASSING:
-                raise ConnectionLost(status_phrase(status))
-            if status != 200 or _media_type(response) != _EVENTS:
+            if passes(status):
+                raise self._client.status_trouble(response)
+            if status != 200 or media_type(response) != EVENTS:
                 return False
             opened()
-            async with aclosing(self._messages(response)) as messages:
+            reader = EventReader(self._limits.message)
+            async with aclosing(self._messages(response, reader, _nobody_waits)) as messages:
                 async for message in messages:
                     if session != self._session:
                         break
@@ -127,21 +143,18 @@ class HttpTransport:
         return await self._params.learn(lists) if is_modern(self.version or "") else lists
 
     async def close(self) -> None:
-        if self._client is None:
-            return
-        if self._session is not None:
+        if self._session is not None and self._client.is_open:
             try:
                 async with asyncio.timeout(self._limits.goodbye):
-                    async with self._stream("DELETE", self._versioned({})):
+                    async with self._client.stream("DELETE", self._versioned({})):
                         pass
             except (UpstreamError, TimeoutError):
                 # A courtesy: the server forgets the session some day without it.
                 pass
-        client, self._client = self._client, None
-        await client.aclose()
+        await self._client.close()
 
     def _headers(self, request: Request, session: str | None) -> dict[str, str]:
-        headers = {"accept": f"{_JSON}, {_EVENTS}", "content-type": _JSON}
+        headers = {"accept": f"{JSON}, {EVENTS}", "content-type": JSON}
         if session is not None:
             headers[HEADER_SESSION_ID] = session
         if request.method == "initialize" or self.version is None:
@@ -162,207 +175,81 @@ class HttpTransport:
             headers[HEADER_PROTOCOL_VERSION] = self.version
         return headers
 
-    @asynccontextmanager
-    async def _stream(
-        self, method: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> AsyncIterator[httpx2.Response]:
-        """One request and its open response; every failure of the network in our own words."""
-        if self._client is None:
-            raise Unreachable("was stopped")
-        try:
-            async with self._client.stream(
-                method, self._url, headers=headers, content=body
-            ) as response:
-                yield response
-        except httpx2.HTTPError as error:
-            raise explain(error, self._shown_host(), self._limits.connect) from error
+    def _respect_pause(self) -> None:
+        """Send nothing while the server wants to be left alone. Raises NotUnderstood."""
+        left = self._pause_ends - asyncio.get_running_loop().time()
+        if self._pause is not None and left > 0:
+            raise self._pause.with_pause(left)
 
-    def _shown_host(self) -> str:
-        """The host, unless it came from a placeholder: its value may be a secret."""
-        host, configured = self._url.host, self._configured.url
-        return host if host in configured else one_line(configured, 200)
+    def _take_pause(self, error: NotUnderstood) -> None:
+        if error.retry_after is not None:
+            self._pause = error
+            self._pause_ends = asyncio.get_running_loop().time() + error.retry_after
 
-    async def _refused(self, response: httpx2.Response, session: str | None) -> Message:
-        """The JSON-RPC error that came with a status other than 200.
+    def _resumable(self, reader: EventReader) -> bool:
+        # In the stateless era a broken stream is a cancelled request.
+        return bool(reader.last_id) and not is_modern(self.version or "")
 
-        Raises SignInNeeded, SessionExpired, NotUnderstood.
+    async def _resumed(self, request: Request, reader: EventReader) -> Message:
+        """Fetch the rest of an answer's stream (spec 2025-11-25: resumability and redelivery).
+
+        Raises ConnectionLost.
         """
-        status = response.status_code
-        if status == 401:
-            raise SignInNeeded
-        if status == 404 and session is not None:
-            raise SessionExpired
-        if 300 <= status < 400:
-            raise _redirected(self._url, self._configured.url, response)
-        if status < 300:
-            raise NotUnderstood(
-                f"took a request and gave no answer (HTTP {status})", permanent=False
-            )
-        if _media_type(response) == _JSON:
+        limits = self._limits
+        # Some servers end each stream soon and on purpose: only tries that bring nothing count.
+        backoff = Backoff(limits.resume_first, limits.resume_most, limits.jitter)
+        fruitless = 0
+        while fruitless < limits.resumes:
+            await asyncio.sleep(min(max(reader.retry, backoff.next()), limits.retry_most))
+            reached = reader.last_id
+            headers = self._versioned({"accept": EVENTS, "last-event-id": reader.last_id})
+            reader.restart()
             try:
-                message = read_message(await self._start_of(response))
-            except Malformed:
-                message = Message()
-            if message.error is not None:
-                return message
-        raise NotUnderstood(
-            status_phrase(status),
-            _STATUS_HINTS.get(status, "Its operator has to look, or its address is wrong."),
-            permanent=status < 500 and status not in _PASSING,
-        )
+                async with self._client.stream("GET", headers) as response:
+                    if response.status_code != 200 or media_type(response) != EVENTS:
+                        if passes(response.status_code):
+                            fruitless += 1
+                            continue
+                        break
+                    answer = await self._answer_in_stream(response, request, reader)
+            except NotUnderstood:
+                raise
+            except UpstreamError:
+                answer = None
+            if answer is not None:
+                return answer
+            fruitless = fruitless + 1 if reader.last_id == reached else 0
+        raise _ended_early()
 
-    async def _no_message(self, response: httpx2.Response, media_type: str) -> NotUnderstood:
-        hint = "Look whether the address is right and ends with the server's MCP path."
-        if media_type not in {"text/html", "application/xhtml+xml"}:
-            kind = one_line(media_type, 60) or "nothing"
-            return NotUnderstood(f"this address answered {kind}, not an MCP message", hint)
-        title = _TITLE.search(await self._start_of(response))
-        named = f' ("{one_line(title[1].decode("utf-8", "replace"), 60)}")' if title else ""
-        return NotUnderstood(f"this address answered a web page{named}", hint)
-
-    async def _body(self, response: httpx2.Response, request: Request) -> bytes:
-        chunks = []
-        size = 0
-        async with aclosing(response.aiter_bytes()) as body:
-            async for chunk in body:
-                request.alive()
-                size += len(chunk)
-                if size > self._limits.message:
-                    raise self._too_large()
-                chunks.append(chunk)
-        return b"".join(chunks)
-
-    async def _start_of(self, response: httpx2.Response) -> bytes:
-        start = b""
-        async with aclosing(response.aiter_bytes()) as body:
-            async for chunk in body:
-                start += chunk
-                if len(start) > self._limits.error_body:
-                    break
-        return start
-
-    async def _answer_in_stream(self, response: httpx2.Response, request: Request) -> Message:
-        async with aclosing(self._messages(response, request)) as messages:
+    async def _answer_in_stream(
+        self, response: httpx2.Response, request: Request, reader: EventReader
+    ) -> Message | None:
+        async with aclosing(self._messages(response, reader, request.alive)) as messages:
             async for message in messages:
                 if message.method is not None:
                     self._hand_on(message)
                 elif message.id == request.id:
                     return message
-        raise ConnectionLost("ended its answer before the result came", "Try again.")
+        if not self._resumable(reader):
+            raise _ended_early()
+        return None
 
     async def _messages(
-        self, response: httpx2.Response, request: Request | None = None
+        self, response: httpx2.Response, reader: EventReader, alive: Callable[[], None]
     ) -> AsyncGenerator[Message]:
-        reader = EventReader(self._limits.message)
-        async with aclosing(response.aiter_bytes()) as body:
-            async for chunk in body:
-                if request is not None:
-                    request.alive()
-                try:
-                    for data in reader.feed(chunk):
-                        yield read_message(data)
-                except TooLarge:
-                    raise self._too_large() from None
-                except Malformed as error:
-                    raise _unreadable(error) from error
-
-    def _too_large(self) -> ConnectionLost:
-        cap = self._limits.message // MIB
-        return ConnectionLost(f"the answer is larger than {cap} MiB", "Ask for less.")
+        async with aclosing(self._client.events(response, reader, alive)) as events:
+            async for event in events:
+                if event.type == "message":
+                    yield message_in(event.data)
 
     def _hand_on(self, message: Message) -> None:
         if message.method is not None and self._listener is not None:
             self._listener.received(message)
 
 
-def _answer(body: bytes, raw_id: bytes) -> Message:
-    try:
-        message = read_message(body)
-    except Malformed as error:
-        raise _unreadable(error) from error
-    if message.method is not None or message.id not in {raw_id, None}:
-        raise NotUnderstood("answered another request than the one sent", permanent=False)
-    return message
+def _nobody_waits() -> None:
+    """Nothing hangs on this stream's silence."""
 
 
-def _unreadable(error: Malformed) -> NotUnderstood:
-    return NotUnderstood(
-        f"the answer could not be read: {error}", "Look at its log.", permanent=False
-    )
-
-
-def _media_type(response: httpx2.Response) -> str:
-    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
-
-
-def _redirected(url: httpx2.URL, configured: str, response: httpx2.Response) -> NotUnderstood:
-    try:
-        target = url.join(response.headers.get("location", "")).copy_with(query=None, fragment=None)
-    except httpx2.InvalidURL:
-        target = url
-    # The answer may repeat the value of a placeholder, which may be a secret.
-    where = "another one" if "${" in configured.partition("?")[0] else one_line(str(target), 200)
-    return NotUnderstood(
-        f"this address redirects to {where}",
-        "Put that address in the config if it is the server you mean.",
-    )
-
-
-_STATUS_HINTS = {
-    403: "This server refuses you: look at the `headers` of its entry.",
-    404: "Look whether the address is right and ends with the server's MCP path.",
-    405: "Look whether the address is right and ends with the server's MCP path.",
-    429: "It is asked too often; wait a little.",
-    502: "The server behind this address is down; it may come back.",
-    503: "The server is busy or down; it may come back.",
-    504: "The server behind this address did not answer in time.",
-}
-
-
-def _address(text: str, configured: str) -> httpx2.URL:
-    shown = one_line(configured, 200)
-    try:
-        url = httpx2.URL(text)
-    except httpx2.InvalidURL as error:
-        # What the library says may repeat the value of a placeholder.
-        why = f" ({one_line(str(error))})" if text == configured else ""
-        raise StartFailed(
-            f"not an address: {shown}", f"Correct `url` in the config{why}.", permanent=True
-        ) from error
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise StartFailed(
-            f"not an http or https address: {shown}",
-            "Correct `url` in the config.",
-            permanent=True,
-        )
-    return url
-
-
-def _own_headers(declared: Mapping[str, str]) -> httpx2.Headers:
-    for key, value in declared.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", key) or not re.fullmatch(
-            r"[\x20-\x7e\t]*", value
-        ):
-            raise StartFailed(
-                f"header {one_line(key, 60)!r} cannot be sent",
-                "Only ASCII without line breaks can stand in a header; correct it in the config.",
-                permanent=True,
-            )
-    return httpx2.Headers({"user-agent": f"mcpmux/{__version__}", **declared})
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _trust(scheme: str) -> ssl.SSLContext:
-    # Loading the system's certificates takes a while: not for plain HTTP, and only once.
-    return _system_trust() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-@functools.cache
-def _system_trust() -> ssl.SSLContext:
-    return httpx2.create_ssl_context()
+def _ended_early() -> ConnectionLost:
+    return ConnectionLost("ended its answer before the result came", "Try again.")

@@ -67,6 +67,14 @@ class Limits:
     goodbye: float = 2.0
     """For the DELETE of an HTTP session, or a notification nobody waits for."""
 
+    resumes: int = 5
+    """Tries to resume an answer's stream that bring nothing new."""
+    resume_first: float = 0.25
+    """Seconds before the first of them, whatever the server says; later ones wait longer."""
+    resume_most: float = 5.0
+    relist: float = 300.0
+    """Between two looks at the lists of a server that cannot announce their changes."""
+
     retry_first: float = 1.0
     retry_most: float = 60.0
     jitter: float = 0.2

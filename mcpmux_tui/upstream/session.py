@@ -14,7 +14,6 @@ from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller, Lists
 from mcpmux_tui.model.errors import (
     ConnectionLost,
-    NotConnected,
     RequestTimeout,
     RpcError,
     StartFailed,
@@ -29,7 +28,14 @@ from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.lists import fetch_tools
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
 from mcpmux_tui.upstream.transport import Request, Transport
-from mcpmux_tui.upstream.troubles import SessionExpired, SignInNeeded, Unreachable, rpc_error
+from mcpmux_tui.upstream.troubles import (
+    NotUnderstood,
+    SessionExpired,
+    SignInNeeded,
+    Unreachable,
+    outward,
+    rpc_error,
+)
 
 _PROGRESS: Final = "notifications/progress"
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -50,6 +56,7 @@ class Session:
         silence: float,
         limits: Limits,
         listed: Listed,
+        paused: Callable[[UpstreamError], None],
         note: Callable[[str], None],
     ) -> None:
         self.peer = Peer("")
@@ -61,6 +68,7 @@ class Session:
         self._silence = silence
         self._limits = limits
         self._listed = listed
+        self._paused = paused
         self._note = note
         self._calls = Calls()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,11 +112,14 @@ class Session:
         """Fetch the lists, and from now on follow the server's changes. Raises UpstreamError."""
         try:
             return await self._fetch()
+        except UpstreamError:
+            self._stale.set()
+            raise
         finally:
             if self.peer.tools:
                 self._spawn(self._refresh())
-            if self.peer.era is Era.LEGACY or self.peer.tools_change:
-                self._spawn(self._follow())
+            if self._may_follow:
+                self._spawn(self._watch_changes())
 
     async def request(
         self, method: str, params: bytes, *, caller: Caller, name: str | None = None
@@ -118,12 +129,8 @@ class Session:
             return await self._request(
                 method, params, patience=self._silence, caller=caller, name=name
             )
-        except NotConnected as error:
-            raise NotConnected(f"{self._name}: {error.message}", error.hint) from error
-        except ConnectionLost as error:
-            raise ConnectionLost(f"{self._name}: {error.message}", error.hint) from error
-        except RequestTimeout as error:
-            raise RequestTimeout(f"{self._name}: {error.message}", error.hint) from error
+        except UpstreamError as error:
+            raise outward(self._name, error) from error
 
     async def close(self, reason: str = "was stopped") -> None:
         """Fail what waits, end the connection; bounded by the transport's own ladder."""
@@ -217,6 +224,10 @@ class Session:
             return await self._transport.exchange(request)
         except (Unreachable, SignInNeeded):
             self._suspect()
+            raise
+        except NotUnderstood as error:
+            if error.retry_after is not None:
+                self._paused(error)
             raise
 
     def _cancel(self, raw_id: bytes) -> None:
@@ -316,6 +327,8 @@ class Session:
 
     async def _refresh(self) -> None:
         """Fetch the lists again whenever they may have changed: at once, then with pauses."""
+        limits = self._limits
+        backoff = Backoff(limits.retry_first, limits.retry_most, limits.jitter)
         while True:
             await self._stale.wait()
             self._stale.clear()
@@ -323,7 +336,24 @@ class Session:
                 self._listed(await self._fetch(), None)
             except UpstreamError as error:
                 self._listed(None, error)
-            await asyncio.sleep(self._limits.refresh_pause)
+                self._stale.set()
+                await asyncio.sleep(max(backoff.next(), error.retry_after or 0.0))
+            else:
+                backoff.reset()
+                await asyncio.sleep(limits.refresh_pause)
+
+    @property
+    def _may_follow(self) -> bool:
+        if self.peer.era is Era.MODERN:
+            return self.peer.tools_change
+        return not self._transport.pushes
+
+    async def _watch_changes(self) -> None:
+        """Hear of changes from the server; from one that tells nothing, by looking now and then."""
+        await self._follow()
+        while self.peer.tools:
+            await asyncio.sleep(self._limits.relist)
+            self._stale.set()
 
     async def _follow(self) -> None:
         """Hold the stream open on which the server announces changes, again and again."""

@@ -27,6 +27,7 @@ class StdioTransport:
     """Implements Transport for one child process; never used again once it is closed."""
 
     closing_cancels = False
+    pushes = True
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from mcpmux_tui.model.server import ON_THE_WAY, SERVING, Action, Health, ServerS
 from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
 from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import words
-from mcpmux_tui.upstream.attempt import Attempt, Down, Event, Listed, Over, Spawned, Up
+from mcpmux_tui.upstream.attempt import Attempt, Down, Event, Listed, Over, Paused, Spawned, Up
 from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
@@ -32,7 +32,7 @@ from mcpmux_tui.upstream.words import Condition, Use
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """The wait before the next attempt is over."""
+    """The wait before the next attempt, or the pause a server asked for, is over."""
 
     generation: int
 
@@ -172,12 +172,24 @@ class Supervisor:
                 self._up(event)
             case Listed(lists=lists, error=error) if self._condition.health in SERVING:
                 self._take_lists(self._condition, lists, error)
+            case Paused(error=error) if self._condition.health is Health.CONNECTED:
+                self._pause(error)
             case Down(error=error, on_probe=on_probe):
                 self._note(error.message)
                 self._session = None
                 self._down(error, on_probe)
             case _Due() if self._condition.health is Health.RECONNECTING:
                 self._begin()
+            case _Due() if self._condition.retry_at is not None:
+                self._set(
+                    replace(
+                        self._condition,
+                        health=Health.CONNECTED,
+                        error=None,
+                        retry_at=None,
+                        since=time.time(),
+                    )
+                )
 
     def _act(self, action: Action) -> None:
         health = self._condition.health
@@ -214,12 +226,13 @@ class Supervisor:
                 self._note(sentence)
         health = Health.CONNECTED if error is None else Health.DEGRADED
         since = condition.since if health is condition.health else time.time()
-        self._set(replace(condition, health=health, error=error, since=since))
+        self._set(replace(condition, health=health, error=error, since=since, retry_at=None))
         if news:
             self._tell_listed(self._spec.name)
 
     def _down(self, error: McpmuxError, on_probe: bool) -> None:
         """Decide what follows the end of a connection or of an attempt."""
+        self._cancel_timer()
         before = self._condition
         if before.health in SERVING and time.time() - before.since >= self._limits.healthy:
             self._backoff.reset()
@@ -251,11 +264,24 @@ class Supervisor:
         full = len(self._crashes) == self._limits.crashes
         return full and now - self._crashes[0] <= self._limits.crash_window
 
-    def _wait(self, error: McpmuxError) -> None:
-        wait = self._backoff.next()
-        self._timer = asyncio.get_running_loop().call_later(
-            wait, self._events.put_nowait, _Due(self._generation)
+    def _pause(self, error: UpstreamError) -> None:
+        """Connected, but the server takes nothing for a while."""
+        pause = error.retry_after or 0.0
+        self._set_timer(pause)
+        now = time.time()
+        self._set(
+            replace(
+                self._condition,
+                health=Health.DEGRADED,
+                error=error,
+                since=now,
+                retry_at=now + pause,
+            )
         )
+
+    def _wait(self, error: UpstreamError) -> None:
+        wait = max(self._backoff.next(), error.retry_after or 0.0)
+        self._set_timer(wait)
         self._set(
             Condition(
                 Health.RECONNECTING,
@@ -266,11 +292,20 @@ class Supervisor:
             )
         )
 
-    def _stop(self, after: Health) -> None:
-        """End what there is, then rest in `after`."""
+    def _set_timer(self, wait: float) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(
+            wait, self._events.put_nowait, _Due(self._generation)
+        )
+
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _stop(self, after: Health) -> None:
+        """End what there is, then rest in `after`."""
+        self._cancel_timer()
         self._session = None
         if self._attempt is None:
             self._rest(after)

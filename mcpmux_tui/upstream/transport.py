@@ -48,6 +48,8 @@ class Transport(Protocol):
 
     closing_cancels: bool
     """Whether a 2026-07-28 request is cancelled by leaving `exchange`, without a notification."""
+    pushes: bool
+    """Whether what a 2025 server sends outside of any request comes without `follow`."""
     version: str | None
     """The protocol version to name in headers; set by the session."""
 

@@ -14,8 +14,16 @@ ConnectionLost
 
 from __future__ import annotations
 
+import math
+
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.errors import ConnectionLost, NotConnected, RpcError
+from mcpmux_tui.model.errors import (
+    ConnectionLost,
+    NotConnected,
+    RequestTimeout,
+    RpcError,
+    UpstreamError,
+)
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.protocol import INTERNAL_ERROR
 from mcpmux_tui.text import one_line
@@ -47,12 +55,29 @@ class Ended(ConnectionLost):
 class NotUnderstood(ConnectionLost):
     """The address answered something that is no MCP message.
 
-    `permanent` says that asking again cannot help.
+    `permanent` says that asking again cannot help; `status` and `retry_after` (seconds) are those
+    of the HTTP answer.
     """
 
-    def __init__(self, message: str, hint: str = "", *, permanent: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        permanent: bool = True,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        if retry_after is not None:
+            hint = f"It asks for a pause; retry in {math.ceil(retry_after)} s."
         super().__init__(message, hint)
         self.permanent = permanent
+        self.status = status
+        self.retry_after = retry_after
+
+    def with_pause(self, seconds: float) -> NotUnderstood:
+        """The same for a request that was not even sent, because the pause is not over."""
+        return NotUnderstood(self.message, permanent=False, status=self.status, retry_after=seconds)
 
 
 class SessionExpired(ConnectionLost):
@@ -71,3 +96,20 @@ def rpc_error(raw: bytes) -> RpcError:
     except (Malformed, KeyError, ValueError):
         code, message = INTERNAL_ERROR, "answered an error without code and message"
     return RpcError(raw, code, one_line(message))
+
+
+def outward(name: str, error: UpstreamError) -> UpstreamError:
+    """An error as other rooms see it: of a kind they know, with the server's name in front."""
+    message = f"{name}: {error.message}"
+    told: UpstreamError
+    match error:
+        case NotConnected():
+            told = NotConnected(message, error.hint)
+        case RequestTimeout():
+            told = RequestTimeout(message, error.hint)
+        case ConnectionLost():
+            told = ConnectionLost(message, error.hint)
+        case _:
+            return error
+    told.status, told.retry_after = error.status, error.retry_after
+    return told

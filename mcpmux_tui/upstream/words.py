@@ -109,18 +109,23 @@ def _summary(spec: ServerSpec, condition: Condition, tools: int) -> str:
     match condition.health:
         case Health.CONNECTED:
             return _count(tools)
+        case Health.DEGRADED if condition.retry_at is not None:
+            return f"asks for a pause until {_clock(condition.retry_at)}"
         case Health.DEGRADED:
             return "its tool list could not be refreshed"
         case Health.CONNECTING:
             return _under_way(spec)
         case Health.RECONNECTING:
-            at = time.strftime("%H:%M:%S", time.localtime(condition.retry_at))
-            return f"try {condition.attempt} at {at}"
+            return f"try {condition.attempt} at {_clock(condition.retry_at)}"
         case _ if isinstance(error, InputMissing):
             count = len(error.names)
             return f"{count} value{'' if count == 1 else 's'} missing: {', '.join(error.names)}"
         case _:
             return error.message if error else ""
+
+
+def _clock(at: float | None) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
 
 
 def _under_way(spec: ServerSpec) -> str:

@@ -53,6 +53,7 @@ async def talk(transport: Transport, era: Era) -> None:
         silence=10,
         limits=LIMITS,
         listed=listed,
+        paused=lambda error: None,
         note=lambda text: None,
     )
     try:

@@ -1,0 +1,310 @@
+"""One server's HTTP client: its address, its declared headers, and every failure in our own words.
+
+This module imports httpx2; the supervisor imports it in a thread, at the first HTTP server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import re
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import httpx2
+
+from mcpmux_tui import __version__
+from mcpmux_tui.model.errors import StartFailed
+from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.spec import HttpLaunch
+from mcpmux_tui.text import one_line
+from mcpmux_tui.upstream.events import Event, EventReader, TooLarge
+from mcpmux_tui.upstream.limits import MIB, Limits
+from mcpmux_tui.upstream.network import asked_pause, explain, status_phrase
+from mcpmux_tui.upstream.transport import read_message
+from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded, Unreachable
+
+JSON: Final = "application/json"
+EVENTS: Final = "text/event-stream"
+_TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
+_PASSING = frozenset({408, 425, 429})
+"""Statuses below 500 that pass by themselves."""
+_LOOPBACKS = ("127.0.0.1", "::1")
+
+
+class HttpClient:
+    """Requests to one address. `open` comes first, `close` always last."""
+
+    def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
+        self.url = httpx2.URL()
+        self._launch = launch
+        self._configured = configured
+        """The launch before placeholders were filled, for sentences."""
+        self._limits = limits
+        self._client: httpx2.AsyncClient | None = None
+        self._hosts: list[str] = []
+        """Where to connect, the one that worked last first."""
+
+    async def open(self) -> None:
+        """Make ready; connects nothing. Raises StartFailed."""
+        self.url = _address(self._launch.url, self._configured.url)
+        host = self.url.host
+        # A resolver may know only one of the two addresses that servers mean by it.
+        self._hosts = [host, *_LOOPBACKS] if host == "localhost" else [host]
+        self._client = httpx2.AsyncClient(
+            headers=_own_headers(self._launch.headers),
+            verify=await asyncio.to_thread(_trust, self.url.scheme),
+            # Deadlines are the session's; only a connect has one of its own.
+            timeout=httpx2.Timeout(None, connect=self._limits.connect),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+            follow_redirects=False,
+            # A proxy from the environment has no way to this machine's loopback.
+            trust_env=not is_loopback(host),
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    @property
+    def is_open(self) -> bool:
+        """Between `open` and `close`."""
+        return self._client is not None
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        url: httpx2.URL | None = None,
+    ) -> AsyncIterator[httpx2.Response]:
+        """One request and its open response. Raises Unreachable and ConnectionLost."""
+        try:
+            response = await self._sent(method, url or self.url, headers, body)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except httpx2.HTTPError as error:
+            raise explain(error, self._shown_host(), self._limits.connect) from error
+
+    async def _sent(
+        self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes | None
+    ) -> httpx2.Response:
+        for host in list(self._hosts):
+            if self._client is None:
+                break
+            request = self._client.build_request(
+                method,
+                url.copy_with(host=host),
+                headers={**headers, "host": url.netloc.decode("ascii")},
+                content=body,
+                extensions={"sni_hostname": url.host},
+            )
+            try:
+                response = await self._client.send(request, stream=True)
+            except httpx2.ConnectError:
+                if host == self._hosts[-1]:
+                    raise
+            else:
+                self._hosts.sort(key=lambda each: each != host)
+                return response
+        raise Unreachable("was stopped")
+
+    def _shown_host(self) -> str:
+        """The host, unless it came from a placeholder: its value may be a secret."""
+        host, configured = self.url.host, self._configured.url
+        return host if host in configured else one_line(configured, 200)
+
+    async def refused(self, response: httpx2.Response) -> Message:
+        """The JSON-RPC error that came with a status other than 200.
+
+        Raises SignInNeeded, NotUnderstood.
+        """
+        status = response.status_code
+        if status == 401:
+            raise SignInNeeded
+        if 300 <= status < 400:
+            raise self._redirected(response)
+        if status < 300:
+            raise NotUnderstood(
+                f"took a request and gave no answer (HTTP {status})", permanent=False
+            )
+        if media_type(response) == JSON:
+            try:
+                message = read_message(await self._start_of(response))
+            except Malformed:
+                message = Message()
+            if message.error is not None:
+                return message
+        raise self.status_trouble(response)
+
+    def status_trouble(self, response: httpx2.Response) -> NotUnderstood:
+        """The error for a status that tells enough by itself."""
+        status = response.status_code
+        return NotUnderstood(
+            status_phrase(status),
+            _STATUS_HINTS.get(status, "Its operator has to look, or its address is wrong."),
+            permanent=not passes(status),
+            status=status,
+            retry_after=asked_pause(response.headers.get("retry-after")),
+        )
+
+    async def no_message(self, response: httpx2.Response) -> NotUnderstood:
+        """The error for an answer of a kind that is no MCP message."""
+        hint = "Look whether the address is right and ends with the server's MCP path."
+        kind = media_type(response)
+        if kind not in {"text/html", "application/xhtml+xml"}:
+            shown = one_line(kind, 60) or "nothing"
+            return NotUnderstood(f"this address answered {shown}, not an MCP message", hint)
+        title = _TITLE.search(await self._start_of(response))
+        named = f' ("{one_line(title[1].decode("utf-8", "replace"), 60)}")' if title else ""
+        return NotUnderstood(f"this address answered a web page{named}", hint)
+
+    async def body(self, response: httpx2.Response, alive: Callable[[], None]) -> bytes:
+        """The whole body, decoded; `alive` is called as it comes. Raises NotUnderstood."""
+        chunks = []
+        size = 0
+        async with aclosing(response.aiter_bytes()) as body:
+            async for chunk in body:
+                alive()
+                size += len(chunk)
+                if size > self._limits.message:
+                    raise self._too_large()
+                chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def events(
+        self, response: httpx2.Response, reader: EventReader, alive: Callable[[], None]
+    ) -> AsyncGenerator[Event]:
+        """The events of a stream until it ends; `alive` is called as they come.
+
+        Raises NotUnderstood.
+        """
+        async with aclosing(response.aiter_bytes()) as body:
+            async for chunk in body:
+                alive()
+                try:
+                    for event in reader.feed(chunk):
+                        yield event
+                except TooLarge:
+                    raise self._too_large() from None
+
+    async def _start_of(self, response: httpx2.Response) -> bytes:
+        start = b""
+        async with aclosing(response.aiter_bytes()) as body:
+            async for chunk in body:
+                start += chunk
+                if len(start) > self._limits.error_body:
+                    break
+        return start
+
+    def _too_large(self) -> NotUnderstood:
+        cap = self._limits.message // MIB
+        return NotUnderstood(
+            f"the answer is larger than {cap} MiB", "Ask for less.", permanent=False
+        )
+
+    def _redirected(self, response: httpx2.Response) -> NotUnderstood:
+        configured = self._configured.url
+        try:
+            target = self.url.join(response.headers.get("location", ""))
+            target = target.copy_with(query=None, fragment=None)
+        except httpx2.InvalidURL:
+            target = self.url
+        # The answer may repeat the value of a placeholder, which may be a secret.
+        hidden = "${" in configured.partition("?")[0]
+        where = "another one" if hidden else one_line(str(target), 200)
+        return NotUnderstood(
+            f"this address redirects to {where}",
+            "Put that address in the config if it is the server you mean.",
+        )
+
+
+def message_in(data: bytes) -> Message:
+    """One message of an answer. Raises NotUnderstood."""
+    try:
+        return read_message(data)
+    except Malformed as error:
+        raise NotUnderstood(
+            f"the answer could not be read: {error}", "Look at its log.", permanent=False
+        ) from error
+
+
+def media_type(response: httpx2.Response) -> str:
+    """The media type of a response, without parameters."""
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def passes(status: int) -> bool:
+    """Whether what a status means may be over at the next try."""
+    return status >= 500 or status in _PASSING
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+_STATUS_HINTS = {
+    403: "This server refuses you: look at the `headers` of its entry.",
+    404: "Look whether the address is right and ends with the server's MCP path.",
+    405: "Look whether the address is right and ends with the server's MCP path.",
+    429: "It is asked too often; wait a little.",
+    502: "The server behind this address is down; it may come back.",
+    503: "The server is busy or down; it may come back.",
+    504: "The server behind this address did not answer in time.",
+}
+
+
+def _address(text: str, configured: str) -> httpx2.URL:
+    shown = one_line(configured, 200)
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL as error:
+        # What the library says may repeat the value of a placeholder.
+        why = f" ({one_line(str(error))})" if text == configured else ""
+        raise StartFailed(
+            f"not an address: {shown}", f"Correct `url` in the config{why}.", permanent=True
+        ) from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise StartFailed(
+            f"not an http or https address: {shown}",
+            "Correct `url` in the config.",
+            permanent=True,
+        )
+    return url
+
+
+def _own_headers(declared: Mapping[str, str]) -> httpx2.Headers:
+    for key, value in declared.items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", key) or not re.fullmatch(
+            r"[\x20-\x7e\t]*", value
+        ):
+            raise StartFailed(
+                f"header {one_line(key, 60)!r} cannot be sent",
+                "Only ASCII without line breaks can stand in a header; correct it in the config.",
+                permanent=True,
+            )
+    return httpx2.Headers({"user-agent": f"mcpmux/{__version__}", **declared})
+
+
+def _trust(scheme: str) -> ssl.SSLContext:
+    # Loading the system's certificates takes a while: not for plain HTTP, and only once.
+    return system_trust() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@functools.cache
+def system_trust() -> ssl.SSLContext:
+    """The authorities this machine trusts; those of SSL_CERT_FILE and SSL_CERT_DIR where set."""
+    return httpx2.create_ssl_context()
