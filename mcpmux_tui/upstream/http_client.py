@@ -149,12 +149,13 @@ class HttpClient:
     def status_trouble(self, response: httpx2.Response) -> NotUnderstood:
         """The error for a status that tells enough by itself."""
         status = response.status_code
+        pause = asked_pause(response.headers.get("retry-after")) if passes(status) else None
         return NotUnderstood(
             status_phrase(status),
             _STATUS_HINTS.get(status, "Its operator has to look, or its address is wrong."),
             permanent=not passes(status),
             status=status,
-            retry_after=asked_pause(response.headers.get("retry-after")),
+            retry_after=pause,
         )
 
     async def no_message(self, response: httpx2.Response) -> NotUnderstood:
