@@ -330,16 +330,6 @@ async def test_headers_that_http_cannot_carry_are_said(headers: dict[str, str]) 
         assert "cannot be sent" in failed.summary
 
 
-@pytest.mark.behaviour("H25")
-async def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with RawHttp.open() as http, RawHttp.open() as proxy:
-        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-            monkeypatch.setenv(name, proxy.url)
-        async with running(HttpLaunch(http.url)) as rig:
-            await rig.call("echo")
-        assert proxy.counts.total() == 0
-
-
 async def test_a_server_that_goes_away_is_noticed_and_comes_back() -> None:
     http = RawHttp(parse(("--legacy-only",)))
     listener = await http.listen()
