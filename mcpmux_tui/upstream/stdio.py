@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost
-from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
+from mcpmux_tui.model.jsonrpc import Malformed, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import process, reaper, words
+from mcpmux_tui.upstream.answers import Answers, received
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 from mcpmux_tui.upstream.limits import MIB, Limits
@@ -53,7 +54,7 @@ class StdioTransport:
         self._limits = limits
         self._process: Process | None = None
         self._listener: Listener | None = None
-        self._pending: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
+        self._answers = Answers()
         self._last_lines: deque[str] = deque(maxlen=limits.stderr_kept)
         self._noise = 0
         self._ended: Ended | None = None
@@ -92,18 +93,9 @@ class StdioTransport:
     async def exchange(self, request: Request) -> Message:
         if self._ended is not None:
             raise ConnectionLost(self._ended.message, self._ended.hint)
-        future: asyncio.Future[Message | ConnectionLost] = (
-            asyncio.get_running_loop().create_future()
-        )
-        self._pending[request.id] = future
-        try:
+        with self._answers.expected(request.id) as answer:
             await self.send(request.body)
-            answer = await future
-        finally:
-            self._pending.pop(request.id, None)
-        if isinstance(answer, ConnectionLost):
-            raise answer
-        return answer
+            return received(await answer)
 
     async def send(self, message: bytes) -> None:
         async with self._writing:
@@ -155,24 +147,17 @@ class StdioTransport:
             if self._listener is not None:
                 self._listener.received(message)
         elif message.id is not None:
-            self._settle(message.id, message)
+            self._answers.settle(message.id, message)
         else:
             # An error without an id: nobody waits for it, but a person may want to know.
             self._shout((message.error or b"").decode("utf-8", "replace"))
 
     def _unreadable(self, data: bytes, why: str) -> None:
         raw_id = salvage_id(data)
-        if raw_id is None or not self._settle(
+        if raw_id is None or not self._answers.settle(
             raw_id, ConnectionLost(f"the answer {why}", "Ask for less, or look at its log.")
         ):
             self._shout(data[:200].decode("utf-8", "replace"))
-
-    def _settle(self, raw_id: bytes, answer: Message | ConnectionLost) -> bool:
-        future = self._pending.pop(raw_id, None)
-        if future is None or future.done():
-            return False
-        future.set_result(answer)
-        return True
 
     def _shout(self, text: str) -> None:
         self._noise += 1
@@ -231,9 +216,7 @@ class StdioTransport:
             last_lines=tuple(self._last_lines),
         )
         hint = self._ended.hint or words.last_lines(self._ended)
-        for future in self._pending.values():
-            if not future.done():
-                future.set_result(ConnectionLost(phrase, hint))
+        self._answers.fail_all(ConnectionLost(phrase, hint))
         self._input.writable.set()
         if self._listener is not None:
             self._listener.lost(self._ended)

@@ -1,0 +1,47 @@
+"""Answers that come on a stream shared by all requests, matched by id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.jsonrpc import Message
+
+
+class Answers:
+    """What requests under way wait for."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
+
+    @contextmanager
+    def expected(self, raw_id: bytes) -> Iterator[asyncio.Future[Message | ConnectionLost]]:
+        """The answer to one request, or why there is none, for as long as the block lasts."""
+        future: asyncio.Future[Message | ConnectionLost]
+        future = self._waiting[raw_id] = asyncio.get_running_loop().create_future()
+        try:
+            yield future
+        finally:
+            self._waiting.pop(raw_id, None)
+
+    def settle(self, raw_id: bytes, answer: Message | ConnectionLost) -> bool:
+        """Hand an answer to the request it belongs to; False if none waits for it."""
+        future = self._waiting.pop(raw_id, None)
+        if future is None or future.done():
+            return False
+        future.set_result(answer)
+        return True
+
+    def fail_all(self, error: ConnectionLost) -> None:
+        """There will be no more answers."""
+        for raw_id in list(self._waiting):
+            self.settle(raw_id, error)
+
+
+def received(answer: Message | ConnectionLost) -> Message:
+    """The answer itself. Raises ConnectionLost where there is none."""
+    if isinstance(answer, ConnectionLost):
+        raise answer
+    return answer
