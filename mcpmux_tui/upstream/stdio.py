@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost
-from mcpmux_tui.model.jsonrpc import Malformed, salvage_id
+from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import process, reaper, words
