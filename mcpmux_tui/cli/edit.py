@@ -14,6 +14,7 @@ from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.protocol import Candidate, Found
 from mcpmux_tui.model.errors import NoEngine, UsageError
 from mcpmux_tui.model.server import target_of
+from mcpmux_tui.model.spec import transport_of
 from mcpmux_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def list_servers(config: Path | None, as_json: bool) -> None:
             [
                 {
                     "name": spec.name,
-                    "transport": spec.transport,
+                    "transport": transport_of(spec.launch),
                     "target": target_of(spec.launch),
                     "enabled": spec.enabled,
                     "problem": spec.problem.reason if spec.problem else None,

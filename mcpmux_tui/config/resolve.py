@@ -57,6 +57,7 @@ class EnvironmentValues:
                 resolved = HttpLaunch(
                     url=filled(launch.url),
                     headers={name: filled(text) for name, text in launch.headers.items()},
+                    transport=launch.transport,
                 )
         if missing:
             names = tuple(dict.fromkeys(missing))

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +24,13 @@ from mcpmux_tui.text import one_line
 
 _STDIO_KEYS = ("args", "env", "cwd", "inherit_env", "instances", "envFile")
 _REMOTE_KEYS = ("headers", "transport", "oauth")
-_HTTP = frozenset({"auto", "http", "streamable-http", "streamableHttp"})
+_TRANSPORTS: Final[Mapping[str, Literal["auto", "http", "sse"]]] = {
+    "auto": "auto",
+    "http": "http",
+    "streamable-http": "http",
+    "streamableHttp": "http",
+    "sse": "sse",
+}
 _OUT_OF_RANGE = frozenset(
     {"greater_than", "greater_than_equal", "less_than_equal", "finite_number"}
 )
@@ -57,8 +64,8 @@ class Entry(Table):
     envFile: str | None = Field(None, description="text")
     url: str | None = Field(None, description="text")
     headers: dict[str, str] = Field({}, description="a table of texts")
-    transport: str | None = Field(None, description='"auto" or "http"')
-    type: str | None = Field(None, description='"stdio" or "http"')
+    transport: str | None = Field(None, description='"auto", "http" or "sse"')
+    type: str | None = Field(None, description='"stdio", "http" or "sse"')
     oauth: dict[str, object] | None = Field(None, description="a table")
     enabled: bool | None = Field(None, description="true or false")
     disabled: bool = Field(False, description="true or false")
@@ -162,12 +169,12 @@ def kind(value: object) -> str:
 
 
 def _launch(entry: Entry, folder: Path) -> Launch:
-    form = entry.transport or entry.type
+    form = entry.transport or entry.type or ("auto" if entry.command is None else "stdio")
     if entry.command is not None and entry.url is not None:
         raise _Refused("It has both `command` and `url`; keep the one that is meant.")
     launch: Launch
     if entry.command is not None:
-        if form not in {None, "stdio"}:
+        if form != "stdio":
             raise _Refused("`command` starts a stdio server; for another transport give `url`.")
         launch = StdioLaunch(
             command=entry.command,
@@ -181,14 +188,9 @@ def _launch(entry: Entry, folder: Path) -> Launch:
             ),
         )
     elif entry.url is not None:
-        if form == "sse":
-            raise _Refused(
-                "The old SSE transport is not supported yet; if the server also speaks"
-                ' Streamable HTTP, give that address and `transport = "http"`.'
-            )
-        if form is not None and form not in _HTTP:
-            raise _Refused(f'Unknown transport `{shown_name(form)}`; use "auto" or "http".')
-        launch = HttpLaunch(url=entry.url, headers=_frozen(entry.headers))
+        if form not in _TRANSPORTS:
+            raise _Refused(f'Unknown transport `{shown_name(form)}`; use "auto", "http" or "sse".')
+        launch = HttpLaunch(entry.url, _frozen(entry.headers), _TRANSPORTS[form])
     else:
         raise _Refused(
             "It has no `command` (a program to start) and no `url` (an address); add one of them."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mcpmux_tui.model.spec import Launch, StdioLaunch
+from mcpmux_tui.model.spec import Launch, StdioLaunch, TransportName
 from mcpmux_tui.text import one_line
 
 
@@ -111,7 +110,7 @@ class ServerSnapshot(Frozen):
     detail: str = ""
     """What happened, why, and what to do; may have several lines."""
     action: Action | None = None
-    transport: Literal["stdio", "http"] | None = None
+    transport: TransportName | None = None
     target: str = ""
     """The command line or the address."""
     era: str | None = None

@@ -21,13 +21,29 @@ class StdioLaunch:
 
 @dataclass(frozen=True, slots=True)
 class HttpLaunch:
-    """A server at a Streamable HTTP address."""
+    """A server at an HTTP address."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    transport: Literal["auto", "http", "sse"] = "auto"
+    """"http": Streamable HTTP; "sse": the older HTTP with SSE; "auto": whichever it speaks."""
 
 
 Launch = StdioLaunch | HttpLaunch
+TransportName = Literal["stdio", "http", "sse"]
+
+
+def transport_of(launch: Launch | None) -> TransportName | None:
+    """The transport's name; "http" until an address has turned out to speak the older one."""
+    match launch:
+        case StdioLaunch():
+            return "stdio"
+        case HttpLaunch(transport="sse"):
+            return "sse"
+        case HttpLaunch():
+            return "http"
+        case None:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +77,6 @@ class ServerSpec:
     """Seconds of silence a call may last."""
     warnings: tuple[str, ...] = ()
     """Keys nobody knows and the like: kept in the file, said on screen."""
-
-    @property
-    def transport(self) -> Literal["stdio", "http"] | None:
-        """The transport's name, or None for an entry that cannot be used."""
-        match self.launch:
-            case StdioLaunch():
-                return "stdio"
-            case HttpLaunch():
-                return "http"
-            case None:
-                return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Set
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from mcpmux_tui.model.channel import Lists
@@ -21,10 +21,11 @@ from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.stdio import StdioTransport
 from mcpmux_tui.upstream.transport import Transport
-from mcpmux_tui.upstream.troubles import Ended
+from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, SignInNeeded
 
 if TYPE_CHECKING:
     from mcpmux_tui.upstream.http import HttpTransport
+    from mcpmux_tui.upstream.sse import SseTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Up:
     """Connected; with the first lists, or why there are none."""
 
     generation: int
+    launch: Launch
+    """What worked: its transport is no question any more."""
     session: Session
     lists: Lists | None
     error: UpstreamError | None
@@ -108,6 +111,7 @@ class Attempt:
         self._report = report
         self._limits = limits
         self._ending = False
+        self._session: Session | None = None
 
     def start(self, launch: Launch, previous: Set[asyncio.Task[None]]) -> asyncio.Task[None]:
         """Begin once the `previous` attempts are over; the task ends with everything cleaned up."""
@@ -126,16 +130,15 @@ class Attempt:
     async def _run(self, launch: Launch, previous: Set[asyncio.Task[None]]) -> None:
         if previous:
             await asyncio.wait(previous)
-        session: Session | None = None
         try:
             try:
-                session = await self._session_for(launch)
                 async with self._turn(launch):
-                    lists, failure = await self._open(session, launch)
-                self._report(Up(self.generation, session, lists, failure))
-                error: McpmuxError = await session.lost_with
+                    up = await self._connect(launch)
+                self._report(up)
+                error: McpmuxError = await up.session.lost_with
             except McpmuxError as met:
                 error = met
+            session = self._session
             if session is not None and session.lost_with.done():
                 # The transport knows more than the request that was under way.
                 error = session.lost_with.result()
@@ -144,41 +147,70 @@ class Attempt:
             on_probe = isinstance(error, Ended) and session is not None and session.probing
             self._report(Down(self.generation, error, on_probe))
         finally:
-            if session is not None:
-                # In a task of its own: before 3.11.4 no timeout ends in time in a cancelled one.
-                closing = asyncio.create_task(session.close())
-                await asyncio.wait({closing})
-                closing.result()
+            await self._close_session()
+
+    async def _close_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            # In a task of its own: before 3.11.4 no timeout ends in time in a cancelled one.
+            closing = asyncio.create_task(session.close())
+            await asyncio.wait({closing})
+            closing.result()
 
     def _turn(self, launch: Launch) -> AbstractAsyncContextManager[None]:
         """Only children cost a machine something to start."""
         return self._children.starting() if isinstance(launch, StdioLaunch) else nullcontext()
 
-    async def _open(
-        self, session: Session, launch: Launch
-    ) -> tuple[Lists | None, UpstreamError | None]:
-        """Connect and fetch the lists, in bounded time; or why there are none.
+    async def _connect(self, launch: Launch) -> Up:
+        """Connect; to an address that does not speak Streamable HTTP, over the older transport.
 
-        Raises UpstreamError where no connection came about.
+        Raises McpmuxError.
         """
+        try:
+            return await self._open(launch)
+        except NotUnderstood as error:
+            older = _older(launch, error)
+            if older is None:
+                raise
+            refusal = error
+        await self._close_session()
+        try:
+            return await self._open(older)
+        except SignInNeeded:
+            raise
+        except UpstreamError:
+            # It speaks neither; what it said to the newer one is to be shown.
+            await self._close_session()
+            raise refusal from None
+
+    async def _open(self, launch: Launch) -> Up:
+        """Connect and fetch the lists, in bounded time.
+
+        Raises McpmuxError where no connection came about.
+        """
+        session = self._session = await self._session_for(launch)
         limits = self._limits
+        era = self._era
         if isinstance(launch, HttpLaunch):
             patience, probe = limits.remote_start, limits.remote_probe
+            if launch.transport == "sse":
+                era = Era.LEGACY
         else:
             patience, probe = limits.start, limits.probe
         try:
             async with asyncio.timeout(patience):
-                await session.open(self._era, probe)
+                await session.open(era, probe)
         except TimeoutError:
             raise StartFailed(
                 f"not ready within {patience:g} s", "Its log may say what it waits for."
             ) from None
         try:
-            return await session.start(), None
+            lists, failure = await session.start(), None
         except UpstreamError as error:
             if session.lost_with.done():
                 raise
-            return None, error
+            lists, failure = None, error
+        return Up(self.generation, launch, session, lists, failure)
 
     async def _session_for(self, configured: Launch) -> Session:
         name = self._spec.name
@@ -197,9 +229,9 @@ class Attempt:
                 limits=self._limits,
             )
         else:
-            http = await asyncio.to_thread(_http_transport)
+            make = await asyncio.to_thread(_http_transport, configured)
             launch = cast("HttpLaunch", resolved)
-            transport = http(launch, configured=configured, limits=self._limits)
+            transport = make(launch, configured=configured, limits=self._limits)
         return Session(
             name,
             transport,
@@ -221,8 +253,19 @@ class Attempt:
         self._report(Over(self.generation))
 
 
-def _http_transport() -> type[HttpTransport]:
+def _older(launch: Launch, error: NotUnderstood) -> HttpLaunch | None:
+    """The launch over the older HTTP transport, if `error` says that it may be the right one.
+
+    Spec: 2025-11-25 basic/transports, backwards compatibility.
+    """
+    if not isinstance(launch, HttpLaunch) or launch.transport != "auto":
+        return None
+    return replace(launch, transport="sse") if error.status in {400, 404, 405} else None
+
+
+def _http_transport(launch: HttpLaunch) -> type[HttpTransport | SseTransport]:
     """Imports httpx2, which takes a while."""
     from mcpmux_tui.upstream.http import HttpTransport
+    from mcpmux_tui.upstream.sse import SseTransport
 
-    return HttpTransport
+    return SseTransport if launch.transport == "sse" else HttpTransport

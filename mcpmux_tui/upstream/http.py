@@ -51,23 +51,20 @@ class HttpTransport:
         self._listener: Listener | None = None
         self._session: str | None = None
         self._params = ParamHeaders()
-        self._pause: NotUnderstood | None = None
-        self._pause_ends = 0.0
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
         await self._client.open()
 
     async def exchange(self, request: Request) -> Message:
-        self._respect_pause()
+        self._client.respect_pause()
         session = None if request.method == "initialize" else self._session
         headers = self._headers(request, session)
         reader = EventReader(self._limits.message)
         try:
             async with self._client.stream("POST", headers, request.body) as response:
                 answer = await self._answer(response, request, session, reader)
-        except NotUnderstood as error:
-            self._take_pause(error)
+        except NotUnderstood:
             raise
         except ConnectionLost:
             # Only a stream whose events have ids can go on where it broke.
@@ -174,17 +171,6 @@ class HttpTransport:
         if self.version is not None:
             headers[HEADER_PROTOCOL_VERSION] = self.version
         return headers
-
-    def _respect_pause(self) -> None:
-        """Send nothing while the server wants to be left alone. Raises NotUnderstood."""
-        left = self._pause_ends - asyncio.get_running_loop().time()
-        if self._pause is not None and left > 0:
-            raise self._pause.with_pause(left)
-
-    def _take_pause(self, error: NotUnderstood) -> None:
-        if error.retry_after is not None:
-            self._pause = error
-            self._pause_ends = asyncio.get_running_loop().time() + error.retry_after
 
     def _resumable(self, reader: EventReader) -> bool:
         # In the stateless era a broken stream is a cancelled request.

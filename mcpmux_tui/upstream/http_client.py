@@ -47,6 +47,8 @@ class HttpClient:
         self._client: httpx2.AsyncClient | None = None
         self._hosts: list[str] = []
         """Where to connect, the one that worked last first."""
+        self._pause: NotUnderstood | None = None
+        self._pause_ends = 0.0
 
     async def open(self) -> None:
         """Make ready; connects nothing. Raises StartFailed."""
@@ -150,13 +152,26 @@ class HttpClient:
         """The error for a status that tells enough by itself."""
         status = response.status_code
         pause = asked_pause(response.headers.get("retry-after")) if passes(status) else None
-        return NotUnderstood(
+        trouble = NotUnderstood(
             status_phrase(status),
             _STATUS_HINTS.get(status, "Its operator has to look, or its address is wrong."),
             permanent=not passes(status),
             status=status,
             retry_after=pause,
         )
+        if pause is not None:
+            self._pause = trouble
+            self._pause_ends = asyncio.get_running_loop().time() + pause
+        return trouble
+
+    def respect_pause(self) -> None:
+        """To be called before a request that can wait: the server may want to be left alone.
+
+        Raises NotUnderstood.
+        """
+        left = self._pause_ends - asyncio.get_running_loop().time()
+        if self._pause is not None and left > 0:
+            raise self._pause.with_pause(left)
 
     async def no_message(self, response: httpx2.Response) -> NotUnderstood:
         """The error for an answer of a kind that is no MCP message."""

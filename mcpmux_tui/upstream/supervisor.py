@@ -76,6 +76,8 @@ class Supervisor:
         self._attempts: set[asyncio.Task[None]] = set()
         """All that are not over; an older one may still climb its stop ladder."""
         self._session: Session | None = None
+        self._launch = spec.launch
+        """The entry's, with the transport that turned out to be right."""
         self._era: Era | None = None
         self._backoff = Backoff(limits.retry_first, limits.retry_most, limits.jitter)
         self._crashes: deque[float] = deque(maxlen=limits.crashes)
@@ -209,6 +211,7 @@ class Supervisor:
     def _up(self, event: Up) -> None:
         session = self._session = event.session
         self._era = session.peer.era
+        self._launch = event.launch
         self._note(f"connected, MCP {session.peer.version}")
         condition = Condition(
             Health.CONNECTED, self._generation, pid=session.pid, peer=session.peer
@@ -234,6 +237,9 @@ class Supervisor:
         """Decide what follows the end of a connection or of an attempt."""
         self._cancel_timer()
         before = self._condition
+        remembered = before.health is Health.CONNECTING and self._launch != self._spec.launch
+        if remembered:
+            self._launch = self._spec.launch
         if before.health in SERVING and time.time() - before.since >= self._limits.healthy:
             self._backoff.reset()
         condition = Condition(Health.FAILED, self._generation, error=error)
@@ -242,6 +248,9 @@ class Supervisor:
             self._set(replace(condition, health=Health.NEEDS_INPUT))
         elif isinstance(error, SignInNeeded):
             self._set(replace(condition, health=Health.NEEDS_SIGN_IN))
+        elif remembered and isinstance(error, NotUnderstood):
+            # The transport that was right once is not any more.
+            self._begin()
         elif lasting or not isinstance(error, UpstreamError):
             self._set(condition)
         elif self._ends_too_often():
@@ -327,7 +336,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         """Start the next attempt; what is left of older ones ends before."""
-        launch = self._spec.launch
+        launch = self._launch
         if launch is None:
             error = words.problem_of(self._spec)
             return self._set(Condition(Health.FAILED, self._generation, error=error))
@@ -362,7 +371,9 @@ class Supervisor:
         self._tell_changed(self._spec.name)
 
     def _picture(self) -> ServerSnapshot:
-        return words.snapshot(self._spec, self._condition, self._use, len(self._lists.tools))
+        return words.snapshot(
+            self._spec, self._launch, self._condition, self._use, len(self._lists.tools)
+        )
 
     def _note(self, text: str) -> None:
         self._journal.record(self._spec.name, text, source="mcpmux")

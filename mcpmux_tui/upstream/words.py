@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
 from mcpmux_tui.model.server import Health, ServerSnapshot, suggested_action, target_of
-from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
+from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch, transport_of
 from mcpmux_tui.text import clean, one_line
 from mcpmux_tui.upstream.negotiation import Peer
 from mcpmux_tui.upstream.troubles import Ended
@@ -48,8 +48,10 @@ def problem_of(spec: ServerSpec) -> NotConnected:
     return NotConnected(f"{where}{problem.reason}", "Correct it in the config; it is read again.")
 
 
-def snapshot(spec: ServerSpec, condition: Condition, use: Use, tools: int) -> ServerSnapshot:
-    """The server as doors see it."""
+def snapshot(
+    spec: ServerSpec, launch: Launch | None, condition: Condition, use: Use, tools: int
+) -> ServerSnapshot:
+    """The server as doors see it; `launch` is the spec's, as far as it is known better."""
     health, peer = condition.health, condition.peer
     missing = condition.error.names if isinstance(condition.error, InputMissing) else ()
     return ServerSnapshot(
@@ -58,7 +60,7 @@ def snapshot(spec: ServerSpec, condition: Condition, use: Use, tools: int) -> Se
         summary=one_line(_summary(spec, condition, tools), 200),
         detail=clean(_detail(condition, tools)),
         action=suggested_action(health),
-        transport=spec.transport,
+        transport=transport_of(launch),
         target=target_of(spec.launch),
         era=peer.version if peer else None,
         server_info=peer.info if peer else "",

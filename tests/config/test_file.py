@@ -95,7 +95,7 @@ def test_both_json_forms_are_read_with_comments_and_trailing_commas(
     assert config.warnings == ()
     assert config.servers == (
         ServerSpec("a", StdioLaunch("npx", ("x // y",)), enabled=False),
-        ServerSpec("b", HttpLaunch("https://b.example/mcp", {"X": "${input:token}"})),
+        ServerSpec("b", HttpLaunch("https://b.example/mcp", {"X": "${input:token}"}, "http")),
     )
 
 
@@ -193,7 +193,6 @@ BROKEN = {
     "timeout": ('command = "x"\ntimeout = 0', "`timeout` must be a number of seconds above 0"),
     "not-a-time": ('command = "x"\ntimeout = nan', "`timeout` must be a number of seconds"),
     "transport": ('url = "https://x.example/"\ntransport = "ftp"', "Unknown transport `ftp`"),
-    "old-sse": ('url = "https://x.example/"\ntransport = "sse"', "SSE transport is not supported"),
     "stdio-url": ('command = "x"\ntransport = "http"', "give `url`"),
     "instances": ('command = "x"\ninstances = "many"', "Unknown `instances` `many`"),
     "empty": ('command = " "', "`command` is empty"),

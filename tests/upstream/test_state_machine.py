@@ -27,6 +27,7 @@ from mcpmux_tui.upstream.troubles import Ended, SignInNeeded
 from tests.upstream.rig import DEADLINE, Lines, PlainValues
 
 LIMITS = Limits(retry_first=0.0, retry_most=0.0, jitter=0.0, crashes=3)
+LAUNCH = StdioLaunch("server")
 LISTS = Lists((Tool("one", b'{"name":"one"}'),))
 
 _DOWNS = {
@@ -111,7 +112,7 @@ class Walker:
         elif kind == "late":
             for old in attempts[:-1]:
                 old.report(Spawned(old.generation, 1))
-                old.report(Up(old.generation, _session(), Lists(), None))
+                old.report(Up(old.generation, LAUNCH, _session(), Lists(), None))
                 old.report(Down(old.generation, DOWNS[which]))
             await self.settle()
             after = self.supervisor.snapshot
@@ -136,7 +137,7 @@ class Walker:
             case "spawned":
                 attempt.report(Spawned(generation, 100 + generation))
             case "up":
-                attempt.report(Up(generation, _session(), LISTS, None))
+                attempt.report(Up(generation, LAUNCH, _session(), LISTS, None))
             case "listed":
                 error = ConnectionLost("no list") if which == "lost" else None
                 attempt.report(Listed(generation, None if error else LISTS, error))
@@ -188,7 +189,7 @@ def test_no_walk_makes_an_illegal_move_or_a_dead_end(
         ScriptedAttempt.all = []
         seen: list[ServerSnapshot] = []
         supervisor = Supervisor(
-            ServerSpec("walker", StdioLaunch("server"), enabled=enabled),
+            ServerSpec("walker", LAUNCH, enabled=enabled),
             values=PlainValues(),
             children=Children("test"),
             journal=Lines(),

@@ -28,6 +28,9 @@ _LOG_LINES = 100
 _TOOL_LINES = 300
 
 
+_TRANSPORTS = {"stdio": "stdio", "http": "streamable http", "sse": "http with sse"}
+
+
 class DetailPane(Scrolled):
     """State, reason, tools and last log lines of the server under the cursor."""
 
@@ -115,7 +118,7 @@ class DetailPane(Scrolled):
         if server.target:
             facts.append(line(server.target))
         about = [
-            {"stdio": "stdio", "http": "streamable http", None: ""}[server.transport],
+            _TRANSPORTS[server.transport] if server.transport else "",
             f"protocol {server.era}" if server.era else "",
             server.server_info,
             f"pid {server.pid}" if server.pid is not None else "",
