@@ -12,24 +12,26 @@ import pytest
 
 from mcpmux_tui.model.channel import Caller, Lists
 from mcpmux_tui.model.errors import UpstreamError
+from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.http import HttpTransport
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
+from mcpmux_tui.upstream.sse import SseTransport
 from mcpmux_tui.upstream.stdio import StdioTransport
 from mcpmux_tui.upstream.transport import Transport
-from tests.upstream.rig import FIXTURES, Lines, PlainValues
+from tests.upstream.rig import FIXTURES, Lines, PlainValues, running
 
 SERVER = str(FIXTURES / "sdk_server.py")
 LIMITS = Limits(refresh_pause=0.05)
 
 
 @asynccontextmanager
-async def address() -> AsyncIterator[str]:
+async def address(transport: str) -> AsyncIterator[str]:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, SERVER, "--http", stdout=asyncio.subprocess.PIPE
+        sys.executable, SERVER, transport, stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
     try:
@@ -102,7 +104,16 @@ async def test_a_whole_session_over_stdio(era: Era) -> None:
 
 
 async def test_whole_sessions_over_http_in_both_eras() -> None:
-    async with address() as url:
+    async with address("--http") as url:
         for era in Era:
             launch = HttpLaunch(url)
             await talk(HttpTransport(launch, configured=launch, limits=LIMITS), era)
+
+
+@pytest.mark.behaviour("H23")
+async def test_a_whole_session_over_the_older_transport_found_by_itself() -> None:
+    async with address("--sse") as url:
+        launch = HttpLaunch(url, transport="sse")
+        await talk(SseTransport(launch, configured=launch, limits=LIMITS), Era.LEGACY)
+        async with running(HttpLaunch(url)) as rig:
+            assert (await rig.reach(Health.CONNECTED)).transport == "sse"

@@ -61,7 +61,7 @@ async def test_what_auto_found_out_is_remembered_until_it_is_wrong() -> None:
 @pytest.mark.behaviour("H23")
 async def test_an_address_that_speaks_neither_says_what_it_answered_first() -> None:
     async with (
-        RawHttp.open("--status", "405", "--no-get") as http,
+        RawHttp.open("--status", "405") as http,
         running(HttpLaunch(http.url)) as rig,
     ):
         failed = await rig.reach(Health.FAILED)
