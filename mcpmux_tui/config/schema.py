@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mcpmux_tui.config.check import launch_problem, name_problem, plain_http_host
 from mcpmux_tui.config.placeholders import strays
 from mcpmux_tui.model.spec import (
+    Deadlines,
     EntryProblem,
     HttpLaunch,
     Launch,
@@ -52,6 +53,18 @@ class Tools(Table):
     deny: list[str] = []
 
 
+_SECONDS = Field(None, gt=0, allow_inf_nan=False, description="a number of seconds above 0")
+
+
+class DeadlineTable(Table):
+    """`deadlines`: the phases of a connection."""
+
+    connect: float | None = _SECONDS
+    start: float | None = _SECONDS
+    list: float | None = _SECONDS
+    call: float | None = _SECONDS
+
+
 class Entry(Table):
     """A server's table: mcpmux's keys, and those of the JSON forms (`type`, `disabled`)."""
 
@@ -73,6 +86,9 @@ class Entry(Table):
     tools: Tools = Field(Tools(), description="a table with the lists `allow` and `deny`")
     timeout: float = Field(
         300.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
+    )
+    deadlines: DeadlineTable = Field(
+        DeadlineTable(), description="a table of seconds above 0: connect, start, list, call"
     )
 
 
@@ -104,6 +120,12 @@ def server_spec(name: str, value: object, *, folder: Path, line: int | None = No
         prefix=entry.prefix,
         tools=ToolFilter(tuple(entry.tools.allow), tuple(entry.tools.deny)),
         timeout=entry.timeout,
+        deadlines=Deadlines(
+            entry.deadlines.connect,
+            entry.deadlines.start,
+            entry.deadlines.list,
+            entry.deadlines.call,
+        ),
         warnings=tuple(_warnings(entry, launch)),
     )
 
@@ -221,6 +243,7 @@ def _switched_off(value: object) -> bool:
 def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
     yield from unknown_keys(entry, "")
     yield from unknown_keys(entry.tools, " in `tools`")
+    yield from unknown_keys(entry.deadlines, " in `deadlines`")
     other, needs = (
         (_REMOTE_KEYS, "url") if isinstance(launch, StdioLaunch) else (_STDIO_KEYS, "command")
     )

@@ -63,6 +63,20 @@ class ToolFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds that the phases of a connection may last; None: the usual ones."""
+
+    connect: float | None = None
+    """One TCP and TLS connect."""
+    start: float | None = None
+    """From the spawn, or the first connect, to an initialized session."""
+    list: float | None = None
+    """One page of a list."""
+    call: float | None = None
+    """A whole call, however lively."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSpec:
     """One entry of the config. Exactly one of `launch` and `problem` is set."""
 
@@ -75,6 +89,7 @@ class ServerSpec:
     tools: ToolFilter = ToolFilter()
     timeout: float = 300.0
     """Seconds of silence a call may last."""
+    deadlines: Deadlines = Deadlines()
     warnings: tuple[str, ...] = ()
     """Keys nobody knows and the like: kept in the file, said on screen."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from mcpmux_tui.model.spec import Deadlines
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -44,6 +46,9 @@ class Limits:
     refresh_pause: float = 1.0
     """Between two refreshes of a list."""
 
+    call_cap: float = 86_400.0
+    """A whole call, however lively."""
+
     message: int = 16 * MIB
     """One message from a server, decoded."""
     error_body: int = 64 * KIB
@@ -84,3 +89,15 @@ class Limits:
     crash_window: float = 180.0
     healthy: float = 60.0
     """Connected for this long, a server's earlier troubles are forgotten."""
+
+    def within(self, own: Deadlines) -> Limits:
+        """These limits with a server's own deadlines."""
+        start = own.start
+        return replace(
+            self,
+            connect=self.connect if own.connect is None else own.connect,
+            start=self.start if start is None else start,
+            remote_start=self.remote_start if start is None else start,
+            page=self.page if own.list is None else own.list,
+            call_cap=self.call_cap if own.call is None else own.call,
+        )

@@ -67,7 +67,7 @@ class Supervisor:
         self._journal = journal
         self._tell_changed = changed
         self._tell_listed = listed
-        self._limits = limits = limits or Limits()
+        self._limits = limits = (limits or Limits()).within(spec.deadlines)
         self._events: asyncio.Queue[Action | Event | _Due | _Called | _Close] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._generation = 0

@@ -11,6 +11,7 @@ from mcpmux_tui.config.file import load
 from mcpmux_tui.model.errors import ConfigError
 from mcpmux_tui.model.spec import (
     Config,
+    Deadlines,
     HttpLaunch,
     ProxySpec,
     ServerSpec,
@@ -34,6 +35,7 @@ enabled = true
 prefix = "pg"
 tools = { allow = ["*"], deny = ["drop_*"] }
 timeout = 30
+deadlines = { connect = 2, start = 120, list = 5.5, call = 3600 }
 """
 
 
@@ -73,6 +75,7 @@ def test_every_key_of_the_contract_is_read(tmp_path: Path) -> None:
                 prefix="pg",
                 tools=ToolFilter(("*",), ("drop_*",)),
                 timeout=30,
+                deadlines=Deadlines(connect=2, start=120, list=5.5, call=3600),
             ),
         ),
         proxy=ProxySpec(4200, ("https://inspector.example",)),
@@ -192,6 +195,8 @@ BROKEN = {
     "inherits": ('command = "x"\ninherit_env = [1]', "`inherit_env` must be true, false or a list"),
     "timeout": ('command = "x"\ntimeout = 0', "`timeout` must be a number of seconds above 0"),
     "not-a-time": ('command = "x"\ntimeout = nan', "`timeout` must be a number of seconds"),
+    "deadline": ('command = "x"\ndeadlines.start = 0', "`deadlines` must be a table of seconds"),
+    "deadlines": ('command = "x"\ndeadlines = 5', "`deadlines` must be a table of seconds"),
     "transport": ('url = "https://x.example/"\ntransport = "ftp"', "Unknown transport `ftp`"),
     "stdio-url": ('command = "x"\ntransport = "http"', "give `url`"),
     "instances": ('command = "x"\ninstances = "many"', "Unknown `instances` `many`"),
@@ -347,6 +352,7 @@ def test_a_file_of_another_program_brings_few_warnings(tmp_path: Path) -> None:
     [
         ('command = "x"\ninstances = "per-client"', "one process is shared"),
         ('command = "x"\nenvFile = ".env"', "`envFile` is not read"),
+        ('command = "x"\ndeadlines.strat = 1', "`strat` in `deadlines`; did you mean `start`?"),
         ('command = "x"\nheaders = {}', "`headers` goes with `url`"),
         ('url = "https://x.example"\nargs = []', "`args` goes with `command`"),
         ('url = "https://x.example"\noauth = { client_id = "a" }', "`oauth` is not used yet"),

@@ -11,7 +11,7 @@ import pytest
 
 from mcpmux_tui.model.errors import ConfigError, InputMissing, NotConnected
 from mcpmux_tui.model.server import Action, Health
-from mcpmux_tui.model.spec import EntryProblem, Launch, ServerSpec, StdioLaunch
+from mcpmux_tui.model.spec import Deadlines, EntryProblem, Launch, ServerSpec, StdioLaunch
 from tests.upstream.rig import QUICK, PlainValues, group, raw, running
 
 
@@ -227,6 +227,18 @@ async def test_a_list_that_cannot_be_had_is_a_degraded_server() -> None:
         assert "No answer to tools/list" in degraded.detail
         assert degraded.action is Action.RETRY
         await rig.call("echo")
+
+
+async def test_an_entrys_own_deadlines_hold_for_each_phase() -> None:
+    own = Deadlines(connect=1, start=0.3, list=2, call=3)
+    assert QUICK.within(own) == replace(
+        QUICK, connect=1, start=0.3, remote_start=0.3, page=2, call_cap=3
+    )
+    assert QUICK.within(Deadlines()) == QUICK
+    spec = ServerSpec("fixture", raw("--start-after", "60"), deadlines=own)
+    async with running(None, spec=spec) as rig:
+        down = await rig.reach(Health.RECONNECTING)
+        assert down.detail.startswith("Not ready within 0.3 s.")
 
 
 async def test_finished_calls_are_counted_on_the_row() -> None:
