@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from mcpmux_tui.config.check import launch_problem
@@ -16,13 +16,21 @@ _NOT_IN_VARIABLE = re.compile(r"[^A-Za-z0-9_]")
 
 
 class EnvironmentValues:
-    """Fills placeholders from `environ`; MCPMUX_SECRET_<NAME> is the source of secrets."""
+    """Fills placeholders from `environ`; MCPMUX_SECRET_<NAME> is the source of secrets.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    `completed` tells the environment to use in its place, once it is known.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        completed: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
+    ) -> None:
         self._environ = environ
+        self._completed = completed
 
     def environment(self) -> Mapping[str, str]:
-        """The environment itself."""
+        """The environment itself; what a launch was last resolved with."""
         return self._environ
 
     async def resolve(self, launch: Launch) -> Launch:
@@ -31,6 +39,8 @@ class EnvironmentValues:
         Raises InputMissing with all names that have no value; ConfigError where the values make
         an address or a header that cannot be used.
         """
+        if self._completed is not None:
+            self._environ = await self._completed()
         missing: list[str] = []
         variables: dict[str, str] = {}
 

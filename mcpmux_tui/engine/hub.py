@@ -12,6 +12,7 @@ from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.resolve import EnvironmentValues
 from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.model.errors import (
     ConfigError,
     ControlError,
@@ -41,7 +42,13 @@ class Hub:
     """Everything one engine runs; `publish` is called when doors have something new to see."""
 
     def __init__(
-        self, instance: Instance, config: Config, *, token: str | None, demo: bool = False
+        self,
+        instance: Instance,
+        config: Config,
+        *,
+        token: str | None,
+        demo: bool = False,
+        login_shell: LoginShell | None = None,
     ) -> None:
         self.instance = instance
         self.token = token
@@ -53,7 +60,10 @@ class Hub:
         self._config = config
         self._config_error = ""
         self._demo = demo
-        self._values = EnvironmentValues(os.environ)
+        self._login_shell = login_shell
+        self._values = EnvironmentValues(
+            os.environ, None if login_shell is None else login_shell.environment
+        )
         self._children = Children(instance.folder.name)
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
@@ -96,6 +106,8 @@ class Hub:
             *(each.close() for each in self._supervisors.values()),
             *self._handovers.values(),
         )
+        if self._login_shell is not None:
+            await self._login_shell.close()
         await self._children.close()
         await self._cache.close()
         await asyncio.to_thread(self.logs.close)

@@ -13,6 +13,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from mcpmux_tui import paths
+from mcpmux_tui.engine.login_shell import started_from_shell
 from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
 
 _LOCK = "engine.lock"
@@ -113,6 +114,8 @@ class Options(BaseModel):
     auth: bool = True
     demo: Path | None = None
     """A private folder to hold the demo's config and state; removed at the end."""
+    from_shell: bool = True
+    """Whether a shell started mcpmux; else the login shell is asked for its PATH."""
 
     @classmethod
     def of(cls, instance: Instance, *, port: int | None, auth: bool) -> Self:
@@ -123,6 +126,7 @@ class Options(BaseModel):
             folder=instance.folder,
             port=port,
             auth=auth,
+            from_shell=started_from_shell(),
         )
 
     @property

@@ -18,6 +18,7 @@ from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.engine.doors import Doors
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import InstanceLock, Options
+from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.model import server
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ async def _serve(
         config,
         token=instance.token() if options.auth else None,
         demo=options.demo is not None,
+        login_shell=None if options.from_shell else LoginShell(os.environ),
     )
     doors = Doors(hub)
     control = ControlServer(handlers=doors.handlers(), snapshot=hub.snapshot)
