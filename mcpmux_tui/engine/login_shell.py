@@ -32,8 +32,8 @@ _SYSTEM: Final = frozenset(
 def started_from_shell() -> bool:
     """Whether mcpmux has its environment from a shell, whose PATH is the one its user knows.
 
-    A shell has a terminal. systemd and IDEs have none, nor has the terminal program that a desktop
-    entry tells to run mcpmux: it gives one, but its environment is the desktop's.
+    A shell has a terminal and shares it. systemd and IDEs have none, nor has the terminal program
+    that a desktop entry tells to run mcpmux: it gives one, but its environment is the desktop's.
     """
     # Here, since most commands need neither it nor an engine.
     import psutil

@@ -9,7 +9,9 @@ import pty
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -51,6 +53,15 @@ class Shell:
         """The PATH of the answer."""
         return (await self.ask(limit).environment())["PATH"]
 
+    @contextmanager
+    def gate(self) -> Iterator[Callable[[], object]]:
+        """Start-up files wait at it with GATE until the call."""
+        os.mkfifo(self.home / "gate")
+        # Open for both, it blocks nobody but who reads.
+        descriptor = os.open(self.home / "gate", os.O_RDWR)
+        yield lambda: os.write(descriptor, b"\n")
+        os.close(descriptor)
+
     def tool(self, name: str) -> None:
         """A server that is a command."""
         script = self.tools / name
@@ -75,6 +86,7 @@ async def gone(pid: int) -> None:
     await asyncio.to_thread(eventually, ended, 10, f"{pid} gone")
 
 
+GATE = 'read x < "$HOME/gate"\n'
 PROFILE = 'export PATH="$HOME/tools:$PATH"\n'
 
 
@@ -154,14 +166,15 @@ async def test_start_up_files_do_not_see_the_token(user: Shell) -> None:
 
 @pytest.mark.behaviour("MUX-P04")
 async def test_the_shell_is_asked_once_and_whoever_stops_waiting_stops_nobody(user: Shell) -> None:
-    user.rc('echo >> "$HOME/asked"; read x < "$HOME/gate"\n' + PROFILE)
-    os.mkfifo(user.home / "gate")
+    user.rc('echo >> "$HOME/asked"\n' + GATE + PROFILE)
     shell = user.ask()
     waiting = [asyncio.create_task(shell.environment()) for _ in range(3)]
-    await asyncio.sleep(0)
-    waiting.pop(0).cancel()
-    await asyncio.to_thread((user.home / "gate").write_text, "\n")
-    paths = {(await each)["PATH"] for each in [*waiting, shell.environment()]}
+    with user.gate() as open_gate:
+        await asyncio.sleep(0)
+        waiting.pop(0).cancel()
+        await asyncio.sleep(0)
+        open_gate()
+        paths = {(await each)["PATH"] for each in [*waiting, shell.environment()]}
     assert len(paths) == 1
     assert str(user.tools) in paths.pop()
     assert (user.home / "asked").read_text() == "\n"
@@ -235,46 +248,44 @@ def as_user(user: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return user
 
 
-def hub_for(user: Shell, *entries: str) -> Hub:
+@asynccontextmanager
+async def running(user: Shell, *entries: str) -> AsyncIterator[Hub]:
+    """An engine that no shell has started."""
     path = user.home / "config.toml"
     path.write_text("\n".join(entries), encoding="utf-8")
     instance = Instance(path, True, user.home / "state")
     instance.prepare()
-    return Hub(
-        instance,
-        file.load(path, required=True),
-        token=None,
-        login_shell=LoginShell(os.environ, PATIENCE),
-    )
+    shell = LoginShell(os.environ, PATIENCE)
+    hub = Hub(instance, file.load(path, required=True), token=None, login_shell=shell)
+    await hub.start(0, port_required=True)
+    try:
+        yield hub
+    finally:
+        await hub.stop()
 
 
 @pytest.mark.behaviour("D18", "MUX-P04")
 async def test_mcpmux_listens_while_servers_wait_for_a_slow_shell(as_user: Shell) -> None:
     as_user.tool("my-server")
-    as_user.rc('read x < "$HOME/gate"\n' + PROFILE)
-    os.mkfifo(as_user.home / "gate")
-    hub = hub_for(as_user, entry("a", "my-server"))
-    try:
-        await hub.start(0, port_required=True)
-        health = str(hub.url).replace("/mcp", "/healthz")
-        answer = await asyncio.to_thread(httpx2.get, health)
-        assert answer.text.strip() == "ok"
-        assert hub.supervisor("a").snapshot.state is Health.CONNECTING
-        await asyncio.to_thread((as_user.home / "gate").write_text, "\n")
-        await reach(hub, "a", Health.CONNECTED)
-    finally:
-        await hub.stop()
+    as_user.rc(GATE + PROFILE)
+    with as_user.gate() as open_gate:
+        async with running(as_user, entry("a", "my-server")) as hub:
+            health = str(hub.url).replace("/mcp", "/healthz")
+            answer = await asyncio.to_thread(httpx2.get, health)
+            assert answer.text.strip() == "ok"
+            assert hub.supervisor("a").snapshot.state is Health.CONNECTING
+            open_gate()
+            await reach(hub, "a", Health.CONNECTED)
 
 
 async def test_a_stop_does_not_wait_for_the_shell(as_user: Shell) -> None:
-    as_user.rc('echo $$ > "$HOME/pid-fifo"; sleep 600')
-    os.mkfifo(as_user.home / "pid-fifo")
-    hub = hub_for(as_user, entry("a", "my-server"))
-    await hub.start(0, port_required=True)
-    pid = int(await asyncio.to_thread((as_user.home / "pid-fifo").read_text))
-    async with asyncio.timeout(PATIENCE / 2):
-        await hub.stop()
-    await gone(pid)
+    as_user.rc('echo $$ > "$HOME/draft"; mv "$HOME/draft" "$HOME/pid"; sleep 600')
+    pid = as_user.home / "pid"
+    async with running(as_user, entry("a", "my-server")):
+        await asyncio.to_thread(eventually, pid.exists, 10, "the shell runs")
+        stopping = time.monotonic()
+    assert time.monotonic() - stopping < PATIENCE / 2
+    await gone(int(pid.read_text()))
 
 
 @pytest.mark.behaviour("D18", "MUX-P04")
@@ -283,14 +294,12 @@ async def test_placeholders_and_lookups_see_the_same_path_and_a_servers_own_is_u
 ) -> None:
     as_user.tool("my-server")
     as_user.rc(PROFILE)
-    hub = hub_for(
+    async with running(
         as_user,
         entry("found", "my-server"),
         entry("filled", "my-server", 'env = { PATH = "/no/such:${PATH}" }'),
         entry("own", "my-server", f'env = {{ PATH = "{SYSTEM}" }}'),
-    )
-    try:
-        await hub.start(0, port_required=True)
+    ) as hub:
         await reach(hub, "found", Health.CONNECTED)
         await reach(hub, "filled", Health.CONNECTED)
         await reach(hub, "own", Health.FAILED)
@@ -298,8 +307,6 @@ async def test_placeholders_and_lookups_see_the_same_path_and_a_servers_own_is_u
         pid = hub.supervisor("filled").snapshot.pid
         folders = psutil.Process(pid).environ()["PATH"].split(":")
         assert folders[:2] == ["/no/such", str(as_user.tools)]
-    finally:
-        await hub.stop()
 
 
 ASKED = "from mcpmux_tui.engine.login_shell import *; print(started_from_shell())"
@@ -335,10 +342,11 @@ def terminal() -> Iterator[int]:
         (steps(CALL, ASKED), False),
         (steps(TAKE, CALL, ASKED), True),
         (steps(CALL, TAKE, ASKED), False),
+        (steps(TAKE, CALL.replace("[1:]", "[1:], start_new_session=True"), ASKED), False),
     ],
-    ids=["systemd", "shell", "terminal-program"],
+    ids=["systemd", "shell", "terminal-program", "detached"],
 )
-def test_what_counts_is_whether_the_starter_has_a_terminal(
+def test_what_counts_is_a_terminal_that_the_starter_has_too(
     terminal: int, command: list[str], from_shell: bool
 ) -> None:
     done = subprocess.run(
