@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from mcpmux_tui.config.placeholders import stand_in
+from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.spec import HttpLaunch, Launch, StdioLaunch
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -89,9 +89,4 @@ def plain_http_host(url: str) -> str | None:
         return None
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
-        return None
-    try:
-        return None if ipaddress.ip_address(host).is_loopback else host
-    except ValueError:
-        return host
+    return None if parts.scheme != "http" or is_loopback(host) else host

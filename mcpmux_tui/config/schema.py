@@ -85,7 +85,7 @@ class Entry(Table):
     prefix: str | None = Field(None, description="text")
     tools: Tools = Field(Tools(), description="a table with the lists `allow` and `deny`")
     timeout: float = Field(
-        300.0, gt=0, allow_inf_nan=False, description="a number of seconds above 0"
+        300.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 for no limit"
     )
     deadlines: DeadlineTable = Field(
         DeadlineTable(), description="a table of seconds above 0: connect, start, list, call"

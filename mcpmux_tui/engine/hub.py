@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
@@ -13,6 +13,8 @@ from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.resolve import EnvironmentValues
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
+from mcpmux_tui.engine.outage import Outage
+from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.errors import (
     ConfigError,
     ControlError,
@@ -49,6 +51,7 @@ class Hub:
         token: str | None,
         demo: bool = False,
         login_shell: LoginShell | None = None,
+        wakes: Callable[[], AsyncIterator[None]] = wakes,
     ) -> None:
         self.instance = instance
         self.token = token
@@ -60,6 +63,7 @@ class Hub:
         self._config = config
         self._config_error = ""
         self._demo = demo
+        self._wakes = wakes
         self._login_shell = login_shell
         self._values = EnvironmentValues(
             os.environ, None if login_shell is None else login_shell.environment
@@ -72,6 +76,8 @@ class Hub:
         self._stopping = False
         self._handovers: dict[str, asyncio.Task[None]] = {}
         self._watching: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
+        self._outage = Outage()
         self._moved = asyncio.Event()
 
     async def start(self, port: int, *, port_required: bool) -> None:
@@ -92,15 +98,17 @@ class Hub:
         for supervisor in self._supervisors.values():
             supervisor.start()
         self._watching = asyncio.create_task(self._watch(), name="config-watch")
+        self._waking = asyncio.create_task(self._wake(), name="wake")
 
     async def stop(self) -> None:
         """Stop listening and stop all servers at once, in bounded time; once is enough."""
         if self._stopping:
             return
         self._stopping = True
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        watches = [each for each in (self._watching, self._waking) if each is not None]
+        for watch_task in watches:
+            watch_task.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
         await asyncio.gather(
             self.proxy.stop(),
             *(each.close() for each in self._supervisors.values()),
@@ -134,6 +142,7 @@ class Hub:
             warnings=self._config.warnings,
             config_path=str(self.instance.config),
             config_error=self._config_error,
+            offline=self._outage.servers,
             demo=self._demo,
             version=__version__,
         )
@@ -238,6 +247,12 @@ class Hub:
             except ConfigError as error:
                 _log.warning("the changed config is not used: %s", error)
 
+    async def _wake(self) -> None:
+        async for _ in self._wakes():
+            _log.info("awake after a sleep: looking how every server is")
+            for supervisor in self._supervisors.values():
+                supervisor.wake()
+
     def _supervisor(self, spec: ServerSpec) -> Supervisor:
         return Supervisor(
             spec,
@@ -256,5 +271,6 @@ class Hub:
         self.proxy.lists_changed()
 
     def _changed(self) -> None:
+        self._outage.look(self._supervisors.values())
         self._moved.set()
         self.publish()

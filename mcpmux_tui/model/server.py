@@ -156,6 +156,8 @@ class EngineSnapshot(Frozen):
     warnings: tuple[str, ...] = ()
     config_path: str = ""
     config_error: str = ""
+    offline: int = 0
+    """How many servers on other machines there are, while none of them can be reached."""
     demo: bool = False
     version: str = ""
 

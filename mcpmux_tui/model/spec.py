@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
+
+from mcpmux_tui.model.hosts import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class HttpLaunch:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     transport: Literal["auto", "http", "sse"] = "auto"
     """"http": Streamable HTTP; "sse": the older HTTP with SSE; "auto": whichever it speaks."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether requests leave this machine, as far as the address tells."""
+        try:
+            return not is_loopback(urlsplit(self.url).hostname or "")
+        except ValueError:
+            return True
 
 
 Launch = StdioLaunch | HttpLaunch
@@ -88,7 +99,7 @@ class ServerSpec:
     """What stands before `__` in public names; None: the server's name; "": bare names."""
     tools: ToolFilter = ToolFilter()
     timeout: float = 300.0
-    """Seconds of silence a call may last."""
+    """Seconds of silence a call may last; 0: any."""
     deadlines: Deadlines = Deadlines()
     warnings: tuple[str, ...] = ()
     """Keys nobody knows and the like: kept in the file, said on screen."""

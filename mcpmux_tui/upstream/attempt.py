@@ -235,7 +235,7 @@ class Attempt:
         return Session(
             name,
             transport,
-            silence=self._spec.timeout,
+            silence=self._spec.timeout or None,
             limits=self._limits,
             listed=lambda lists, error: self._report(Listed(self.generation, lists, error)),
             paused=lambda error: self._report(Paused(self.generation, error)),

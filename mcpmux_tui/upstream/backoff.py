@@ -15,10 +15,10 @@ class Backoff:
         self.count = 0
         """Waits given since the last reset."""
 
-    def next(self) -> float:
-        """The next wait in seconds, never below `first`."""
+    def next(self, most: float | None = None) -> float:
+        """The next wait in seconds, never below `first`; `most` instead of the usual one."""
         # Beyond 2**30 only the cap matters; a larger exponent would overflow a float one day.
-        wait = min(self._most, self._first * 2.0 ** min(self.count, 30))
+        wait = min(self._most if most is None else most, self._first * 2.0 ** min(self.count, 30))
         self.count += 1
         return wait * random.uniform(1.0, 1.0 + self._jitter)  # noqa: S311
 

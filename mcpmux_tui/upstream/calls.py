@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout
 from mcpmux_tui.model.jsonrpc import Malformed
 
 
@@ -18,16 +19,19 @@ class Call:
     """One request that waits for its answer."""
 
     id: bytes
-    patience: float | None
+    patience: float
     """Seconds it may be silent."""
+    end: float
+    """When it is over however lively, in the loop's time."""
     progress_token: str | None
     clock: asyncio.Timeout
     failure: ConnectionLost | None = None
 
     def alive(self) -> None:
         """Start its silence anew."""
-        if self.patience is not None and not self.clock.expired():
-            self.clock.reschedule(asyncio.get_running_loop().time() + self.patience)
+        if not self.clock.expired():
+            silent = asyncio.get_running_loop().time() + self.patience
+            self.clock.reschedule(min(silent, self.end))
 
     def fail(self, error: ConnectionLost) -> None:
         """End its wait with `error`."""
@@ -45,13 +49,18 @@ class Calls:
         self._one_less = asyncio.Event()
 
     @asynccontextmanager
-    async def begin(self, patience: float | None, token: str | None) -> AsyncIterator[Call]:
-        """One request, as long as the block lasts.
+    async def begin(
+        self, method: str, patience: float | None, cap: float | None, token: str | None
+    ) -> AsyncIterator[Call]:
+        """One request, as long as the block lasts: at most `cap` seconds, `patience` in silence.
 
-        Raises TimeoutError when it was silent for too long, ConnectionLost when all were failed.
+        Raises RequestTimeout, and ConnectionLost when all were failed.
         """
-        clock = asyncio.timeout(patience)
-        call = Call(b"%d" % next(self._ids), patience, token, clock)
+        now = asyncio.get_running_loop().time()
+        silence = math.inf if patience is None else patience
+        end = math.inf if cap is None else now + cap
+        clock = asyncio.timeout_at(min(now + silence, end))
+        call = Call(b"%d" % next(self._ids), silence, end, token, clock)
         try:
             async with clock:
                 self._waiting[call.id] = call
@@ -59,7 +68,15 @@ class Calls:
         except TimeoutError:
             if call.failure is not None:
                 raise call.failure from None
-            raise
+            if asyncio.get_running_loop().time() >= end:
+                raise RequestTimeout(
+                    f"{method} did not end within {cap:g} s",
+                    "Its entry's `deadlines.call` sets how many seconds a call may last.",
+                ) from None
+            raise RequestTimeout(
+                f"no answer to {method} within {patience:g} s",
+                "Its entry's `timeout` sets how many seconds a call may be silent.",
+            ) from None
         finally:
             self._waiting.pop(call.id, None)
             self._one_less.set()

@@ -14,20 +14,43 @@ from typing import Final
 from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 
-BASE: Final = ("HOME", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
-LOCALE: Final = ("LANG", "LANGUAGE", "LC_*", "TZ")
+BASE: Final = (
+    "HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER",
+)  # fmt: skip
+LOCALE: Final = ("LANG", "LANGUAGE", "LC_*", "TZ", "TZDIR")
 NETWORK: Final = (
-    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NODE_USE_ENV_PROXY",
     "all_proxy", "https_proxy", "http_proxy", "no_proxy",
-    "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE", "DENO_CERT", "DENO_TLS_CA_STORE", "GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
 )  # fmt: skip
-DISPLAY: Final = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_*")
-AGENTS: Final = ("DOCKER_HOST", "SSH_AUTH_SOCK")
+DISPLAY: Final = (
+    "BROWSER", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "KDE_SESSION_VERSION", "WAYLAND_DISPLAY",
+    "WSL_*", "WSLENV", "XAUTHORITY", "XDG_*",
+)  # fmt: skip
+AGENTS: Final = (
+    "CONTAINER_HOST", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY", "SSH_AUTH_SOCK",
+)  # fmt: skip
 TOOL_MANAGERS: Final = (
-    "ASDF_*", "MISE_*", "NVM_*", "PIP_*", "PYENV_*", "UV_*", "VOLTA_*", "npm_config_*",
+    # JavaScript
+    "BUN_INSTALL*", "COREPACK_*", "DENO_DIR", "DENO_INSTALL*", "FNM_*", "NODENV_*", "NPM_CONFIG_*",
+    "NVM_*", "N_PREFIX", "PNPM_HOME", "VOLTA_*", "npm_config_*",
+    # Python
+    "CONDA_*", "MAMBA_*", "PIPX_*", "PIP_*", "PYENV_*", "UV_*", "VIRTUAL_ENV",
+    # others, and those of many languages
+    "ASDF_*", "CARGO_HOME", "DOTNET_CLI_HOME", "DOTNET_ROOT*", "GEM_HOME", "GEM_PATH", "GOBIN",
+    "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOROOT", "HOMEBREW_PREFIX", "JAVA_HOME",
+    "MISE_*", "NIX_LD*", "NIX_PATH", "NIX_PROFILES", "NUGET_PACKAGES", "PROTO_HOME", "RBENV_*",
+    "RUSTUP_*", "SDKMAN_DIR",
 )  # fmt: skip
+"""What decides, besides PATH, which program a shim starts and where a runner keeps packages."""
 DEFAULT_GROUPS: Final = (*BASE, *LOCALE, *NETWORK, *DISPLAY, *AGENTS, *TOOL_MANAGERS)
 
+CREDENTIALS: Final = ("*TOKEN*", "*PASSWORD*", "*SECRET*", "*_AUTH")
+"""The registries' own keys (UV_PUBLISH_TOKEN, npm_config__authToken): needed to publish, and by
+servers from a private index, whose entry names them."""
 _OWN = "MCPMUX_*"
 """mcpmux's own settings hold its token; only an entry that declares one passes it on."""
 
@@ -36,20 +59,28 @@ def child_environment(launch: StdioLaunch, source: Mapping[str, str]) -> dict[st
     """The whole environment of a child: inherited from `source`, the declared values on top."""
     match launch.inherit_env:
         case True:
-            globs: tuple[str, ...] = ("*",)
+            named: tuple[str, ...] = ("*",)
         case False:
-            globs = DEFAULT_GROUPS
+            named = ()
         case more:
-            globs = (*DEFAULT_GROUPS, *more)
+            named = more
     inherited = {
         name: value
         for name, value in source.items()
-        if any(fnmatchcase(name, glob) for glob in globs)
-        and not fnmatchcase(name, _OWN)
+        if (_by_default(name) or _matches(name, named))
+        and not _matches(name, (_OWN,))
         # An exported shell function: code, not a value.
         and not value.startswith("()")
     }
     return inherited | dict(launch.env)
+
+
+def _by_default(name: str) -> bool:
+    return _matches(name, DEFAULT_GROUPS) and not _matches(name.upper(), CREDENTIALS)
+
+
+def _matches(name: str, globs: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
 
 
 def working_folder(launch: StdioLaunch, configured: StdioLaunch) -> Path:

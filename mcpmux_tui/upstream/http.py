@@ -111,6 +111,7 @@ class HttpTransport:
         async with self._client.stream("POST", self._versioned(headers), message) as response:
             if response.status_code >= 400:
                 raise ConnectionLost(status_phrase(response.status_code))
+            await self._client.start_of(response)
 
     async def follow(self, opened: Callable[[], None]) -> bool:
         if self._session is None:
@@ -126,6 +127,7 @@ class HttpTransport:
             if passes(status):
                 raise self._client.status_trouble(response)
             if status != 200 or media_type(response) != EVENTS:
+                await self._client.start_of(response)
                 return False
             opened()
             reader = EventReader(self._limits.message)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -18,6 +17,7 @@ import httpx2
 
 from mcpmux_tui import __version__
 from mcpmux_tui.model.errors import StartFailed
+from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.jsonrpc import Malformed, Message
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.text import one_line
@@ -131,6 +131,7 @@ class HttpClient:
         Raises SignInNeeded, NotUnderstood.
         """
         status = response.status_code
+        start = await self.start_of(response)
         if status == 401:
             raise SignInNeeded
         if 300 <= status < 400:
@@ -141,7 +142,7 @@ class HttpClient:
             )
         if media_type(response) == JSON:
             try:
-                message = read_message(await self._start_of(response))
+                message = read_message(start)
             except Malformed:
                 message = Message()
             if message.error is not None:
@@ -180,7 +181,7 @@ class HttpClient:
         if kind not in {"text/html", "application/xhtml+xml"}:
             shown = one_line(kind, 60) or "nothing"
             return NotUnderstood(f"this address answered {shown}, not an MCP message", hint)
-        title = _TITLE.search(await self._start_of(response))
+        title = _TITLE.search(await self.start_of(response))
         named = f' ("{one_line(title[1].decode("utf-8", "replace"), 60)}")' if title else ""
         return NotUnderstood(f"this address answered a web page{named}", hint)
 
@@ -213,7 +214,8 @@ class HttpClient:
                 except TooLarge:
                     raise self._too_large() from None
 
-    async def _start_of(self, response: httpx2.Response) -> bytes:
+    async def start_of(self, response: httpx2.Response) -> bytes:
+        """The first bytes of a body; one that ends with them leaves its connection usable."""
         start = b""
         async with aclosing(response.aiter_bytes()) as body:
             async for chunk in body:
@@ -262,14 +264,6 @@ def media_type(response: httpx2.Response) -> str:
 def passes(status: int) -> bool:
     """Whether what a status means may be over at the next try."""
     return status >= 500 or status in _PASSING
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 _STATUS_HINTS = {

@@ -32,7 +32,13 @@ class Limits:
     """One page of a list."""
     listing: float = 60.0
     """All pages of a list."""
+    ping_after: float = 60.0
+    """Nothing heard for this long: a ping is sent."""
     ping: float = 10.0
+    ping_misses: int = 2
+    """Pings without an answer after which a server counts as gone."""
+    wake_ping: float = 3.0
+    """For the only ping to another machine after a sleep of this one."""
     pages: int = 1_000
     tools: int = 10_000
     definition: int = 256 * KIB
@@ -82,6 +88,8 @@ class Limits:
 
     retry_first: float = 1.0
     retry_most: float = 60.0
+    retry_most_remote: float = 300.0
+    """For a server at an address that answers, but not as it should."""
     jitter: float = 0.2
     """Share by which a wait may be longer, so that many servers do not come back at once."""
     crashes: int = 5

@@ -26,6 +26,7 @@ from mcpmux_tui.upstream.calls import Calls, progress_token
 from mcpmux_tui.upstream.envelope import NOBODY, enveloped, initialize_params
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.lists import fetch_tools
+from mcpmux_tui.upstream.liveness import Liveness
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
 from mcpmux_tui.upstream.transport import Request, Transport
 from mcpmux_tui.upstream.troubles import (
@@ -53,7 +54,7 @@ class Session:
         name: str,
         transport: Transport,
         *,
-        silence: float,
+        silence: float | None,
         limits: Limits,
         listed: Listed,
         paused: Callable[[UpstreamError], None],
@@ -79,6 +80,16 @@ class Session:
         self._checking = False
         self._followed = False
         self._closing = False
+        self._under_way = 0
+        self._watching: asyncio.Task[None] | None = None
+        self._liveness = Liveness(
+            self._ping,
+            remote=transport.pid is None,
+            busy=lambda: self._under_way > 0,
+            late=self._watch,
+            lost=self.lost,
+            limits=limits,
+        )
 
     @property
     def protocol_version(self) -> str:
@@ -118,19 +129,35 @@ class Session:
         finally:
             if self.peer.tools:
                 self._spawn(self._refresh())
-            if self._may_follow:
-                self._spawn(self._watch_changes())
+            self._watch()
+            self._liveness.heard()
+            self._spawn(self._liveness.run())
 
     async def request(
         self, method: str, params: bytes, *, caller: Caller, name: str | None = None
     ) -> bytes:
         """Send one request; see Channel. The server's name is added to errors here."""
+        self._under_way += 1
         try:
             return await self._request(
-                method, params, patience=self._silence, caller=caller, name=name
+                method,
+                params,
+                patience=self._silence,
+                cap=self._limits.call_cap,
+                caller=caller,
+                name=name,
             )
         except UpstreamError as error:
+            if isinstance(error, RequestTimeout):
+                self._liveness.doubt()
             raise outward(self._name, error) from error
+        finally:
+            self._under_way -= 1
+
+    def wake(self) -> None:
+        """This machine was asleep: find out whether the server is still there."""
+        self._liveness.wake()
+        self._watch()
 
     async def close(self, reason: str = "was stopped") -> None:
         """Fail what waits, end the connection; bounded by the transport's own ladder."""
@@ -149,6 +176,7 @@ class Session:
 
     def received(self, message: Message) -> None:
         """Take a request or notification of the server."""
+        self._liveness.heard()
         if message.id is not None:
             self._answer(message.id, message.method or "")
         elif message.method == TOOLS_CHANGED:
@@ -169,13 +197,16 @@ class Session:
         params: bytes,
         *,
         patience: float | None,
+        cap: float | None = None,
         caller: Caller = NOBODY,
         name: str | None = None,
     ) -> bytes:
         token = progress_token(params, "_meta")
         if self.peer.era is Era.MODERN:
             params = enveloped(params, self.peer.version, caller)
-        return await self._ask(method, params, patience, name=name, token=token, cancel=True)
+        return await self._ask(
+            method, params, patience, cap=cap, name=name, token=token, cancel=True
+        )
 
     async def _negotiating(
         self, method: str, version: str | None, params: bytes, patience: float | None
@@ -193,23 +224,20 @@ class Session:
         patience: float | None,
         *,
         cancel: bool,
+        cap: float | None = None,
         name: str | None = None,
         token: str | None = None,
     ) -> bytes:
         raw_id: bytes | None = None
         try:
-            async with self._calls.begin(patience, token) as call:
+            async with self._calls.begin(method, patience, cap, token) as call:
                 raw_id = call.id
                 message = await self._exchange(Request(raw_id, method, params, name, call.alive))
-        except (TimeoutError, asyncio.CancelledError) as error:
+        except (RequestTimeout, asyncio.CancelledError):
             if cancel and raw_id is not None:
                 self._cancel(raw_id)
-            if isinstance(error, TimeoutError):
-                raise RequestTimeout(
-                    f"no answer to {method} within {patience:g} s",
-                    "Its entry's `timeout` sets how many seconds a call may be silent.",
-                ) from None
             raise
+        self._liveness.heard()
         if message.error is not None:
             raise rpc_error(message.error)
         return message.result or b"{}"
@@ -262,10 +290,18 @@ class Session:
         except (UpstreamError, TimeoutError) as error:
             self._note(f"a message could not be delivered: {error}")
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"{self._name}-session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _watch(self) -> None:
+        """Watch for changes from now on, on a connection that is not older than now."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._may_follow:
+            self._watching = self._spawn(self._watch_changes())
 
     async def _renew(self, epoch: int) -> None:
         """Open a new 2025 session in place of an expired one, once for all who noticed."""
@@ -297,7 +333,7 @@ class Session:
 
     async def _check(self) -> None:
         try:
-            await self._ping()
+            await self._ping(self._limits.ping)
         except (Unreachable, SignInNeeded, SessionExpired) as error:
             self.lost(error)
         except UpstreamError as error:
@@ -306,9 +342,9 @@ class Session:
         finally:
             self._checking = False
 
-    async def _ping(self) -> None:
+    async def _ping(self, patience: float) -> None:
         method = "server/discover" if self.peer.era is Era.MODERN else "ping"
-        await self._request(method, b"{}", patience=self._limits.ping)
+        await self._request(method, b"{}", patience=patience)
 
     async def _fetch(self) -> Lists:
         if not self.peer.tools:

@@ -92,6 +92,7 @@ class SseTransport:
                 raise forgotten
             if not 200 <= status < 300:
                 raise self._client.status_trouble(response)
+            await self._client.start_of(response)
 
     async def _read(self) -> None:
         error: UpstreamError = ConnectionLost("ended its stream", _RECONNECTED)

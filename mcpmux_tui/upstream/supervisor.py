@@ -17,7 +17,7 @@ from mcpmux_tui.model.channel import Channel, Lists
 from mcpmux_tui.model.errors import InputMissing, McpmuxError, StartFailed, UpstreamError
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.server import ON_THE_WAY, SERVING, Action, Health, ServerSnapshot
-from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
+from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
 from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import words
 from mcpmux_tui.upstream.attempt import Attempt, Down, Event, Listed, Over, Paused, Spawned, Up
@@ -26,7 +26,7 @@ from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
-from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded
+from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded, Unreachable
 from mcpmux_tui.upstream.words import Condition, Use
 
 
@@ -35,6 +35,10 @@ class _Due:
     """The wait before the next attempt, or the pause a server asked for, is over."""
 
     generation: int
+
+
+class _Woken:
+    """This machine was asleep, or the network is back."""
 
 
 class _Called:
@@ -68,7 +72,9 @@ class Supervisor:
         self._tell_changed = changed
         self._tell_listed = listed
         self._limits = limits = (limits or Limits()).within(spec.deadlines)
-        self._events: asyncio.Queue[Action | Event | _Due | _Called | _Close] = asyncio.Queue()
+        self._events: asyncio.Queue[Action | Event | _Due | _Woken | _Called | _Close] = (
+            asyncio.Queue()
+        )
         self._task: asyncio.Task[None] | None = None
         self._generation = 0
         self._attempt: Attempt | None = None
@@ -83,6 +89,7 @@ class Supervisor:
         self._crashes: deque[float] = deque(maxlen=limits.crashes)
         self._timer: asyncio.TimerHandle | None = None
         self._after_stop = Health.IDLE
+        self._cut_off = False
         self._use = Use()
         self._uncounted: list[str] = []
         self._moved = asyncio.Event()
@@ -103,6 +110,16 @@ class Supervisor:
         return self._snapshot
 
     @property
+    def cut_off(self) -> bool | None:
+        """Whether no way leads to a server on another machine; None: there is none, or it is not
+        wanted."""
+        launch = self._spec.launch
+        if not isinstance(launch, HttpLaunch) or not launch.remote:
+            return None
+        wanted = self._condition.health in ON_THE_WAY | SERVING
+        return self._cut_off if wanted else None
+
+    @property
     def lists(self) -> Lists:
         """The last good lists; empty while the server is disabled."""
         return self._lists
@@ -116,6 +133,10 @@ class Supervisor:
     def post(self, action: Action) -> None:
         """Do what a person asked for, as soon as the task gets to it."""
         self._events.put_nowait(action)
+
+    def wake(self) -> None:
+        """This machine was asleep, or the network is back: look at once how the server is."""
+        self._events.put_nowait(_Woken())
 
     async def ready(self, patience: float) -> Channel:
         """The live channel; see the port. Raises NotConnected."""
@@ -154,13 +175,15 @@ class Supervisor:
             await asyncio.wait(self._attempts)
         self._rest(Health.IDLE)
 
-    def _handle(self, event: Action | Event | _Due | _Called | _Close) -> None:
+    def _handle(self, event: Action | Event | _Due | _Woken | _Called | _Close) -> None:
         stopping = self._condition.health is Health.STOPPING
         match event:
             case Action():
                 self._act(event)
             case _Called():
                 self._count()
+            case _Woken():
+                self._wake()
             case Over(generation=generation) if generation == self._generation:
                 self._attempt = None
                 if stopping:
@@ -208,8 +231,17 @@ class Supervisor:
                 self._crashes.clear()
                 self._stop(Health.CONNECTING)
 
+    def _wake(self) -> None:
+        self._backoff.reset()
+        if self._session is not None:
+            self._session.wake()
+        elif self._condition.health is Health.RECONNECTING:
+            self._cancel_timer()
+            self._begin()
+
     def _up(self, event: Up) -> None:
         session = self._session = event.session
+        self._cut_off = False
         self._era = session.peer.era
         self._launch = event.launch
         self._note(f"connected, MCP {session.peer.version}")
@@ -237,6 +269,7 @@ class Supervisor:
         """Decide what follows the end of a connection or of an attempt."""
         self._cancel_timer()
         before = self._condition
+        self._cut_off = isinstance(error, Unreachable)
         remembered = before.health is Health.CONNECTING and self._launch != self._spec.launch
         if remembered:
             self._launch = self._spec.launch
@@ -289,7 +322,9 @@ class Supervisor:
         )
 
     def _wait(self, error: UpstreamError) -> None:
-        wait = max(self._backoff.next(), error.retry_after or 0.0)
+        refuses = isinstance(self._launch, HttpLaunch) and not self._cut_off
+        most = self._limits.retry_most_remote if refuses else None
+        wait = max(self._backoff.next(most), error.retry_after or 0.0)
         self._set_timer(wait)
         self._set(
             Condition(
@@ -315,6 +350,7 @@ class Supervisor:
     def _stop(self, after: Health) -> None:
         """End what there is, then rest in `after`."""
         self._cancel_timer()
+        self._cut_off = False
         self._session = None
         if self._attempt is None:
             self._rest(after)

@@ -193,7 +193,7 @@ BROKEN = {
     "in-tools": ('command = "x"\ntools.allow = "y"', r"`tools.allow` is text"),
     "no-bool": ('command = "x"\nenabled = "yes"', "`enabled` must be true or false"),
     "inherits": ('command = "x"\ninherit_env = [1]', "`inherit_env` must be true, false or a list"),
-    "timeout": ('command = "x"\ntimeout = 0', "`timeout` must be a number of seconds above 0"),
+    "timeout": ('command = "x"\ntimeout = -1', "`timeout` must be a number of seconds, 0 for"),
     "not-a-time": ('command = "x"\ntimeout = nan', "`timeout` must be a number of seconds"),
     "deadline": ('command = "x"\ndeadlines.start = 0', "`deadlines` must be a table of seconds"),
     "deadlines": ('command = "x"\ndeadlines = 5', "`deadlines` must be a table of seconds"),

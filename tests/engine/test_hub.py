@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,13 +27,20 @@ def entry(name: str, *flags: str) -> str:
     return f"[servers.{name}]\ncommand = {sys.executable!r}\nargs = {[str(RAW), *flags]!r}\n"
 
 
+async def never() -> AsyncIterator[None]:
+    await asyncio.Event().wait()
+    yield
+
+
 @asynccontextmanager
-async def running(tmp_path: Path, *entries: str) -> AsyncIterator[Hub]:
+async def running(
+    tmp_path: Path, *entries: str, wakes: Callable[[], AsyncIterator[None]] = never
+) -> AsyncIterator[Hub]:
     path = tmp_path / "config.toml"
     path.write_text("\n".join(entries), encoding="utf-8")
     instance = Instance(path, True, tmp_path / "state")
     instance.prepare()
-    hub = Hub(instance, file.load(path, required=True), token="t")
+    hub = Hub(instance, file.load(path, required=True), token="t", wakes=wakes)
     await hub.start(0, port_required=True)
     try:
         yield hub
@@ -143,3 +151,24 @@ async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
         write(hub, "")
         await hub.reload()
     assert not list((tmp_path / "state" / "lists").iterdir())
+
+
+@pytest.mark.behaviour("H13")
+async def test_after_a_sleep_every_server_is_looked_at(tmp_path: Path) -> None:
+    asleep = asyncio.Event()
+
+    async def once() -> AsyncIterator[None]:
+        await asleep.wait()
+        yield
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    away = f'[servers.away]\nurl = "http://127.0.0.1:{port}/mcp"\n'
+    async with running(tmp_path, entry("here"), away, wakes=once) as hub:
+        waits = hub.supervisor("away")
+        await until(hub, lambda: state(hub, "here") is Health.CONNECTED)
+        await until(hub, lambda: waits.snapshot.attempt >= 2)
+        asleep.set()
+        # A back-off that was forgotten begins with its first try.
+        await until(hub, lambda: waits.snapshot.attempt == 0)
+        assert state(hub, "here") is Health.CONNECTED

@@ -102,6 +102,14 @@ async def test_declared_headers_go_with_every_request() -> None:
             assert http.last_headers["user-agent"].startswith("mcpmux/")
 
 
+async def test_one_connection_is_enough_for_one_request_after_the_other() -> None:
+    flags = ("--legacy-only", "--no-get")
+    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url)):
+        await http.until(lambda: http.counts["GET"])
+        assert http.counts["POST"] == 4
+        assert http.counts["connections"] == 1
+
+
 @pytest.mark.behaviour("H2", "H3")
 @pytest.mark.parametrize("fault", ["status", "cut"])
 async def test_one_failed_response_fails_its_own_call(fault: str) -> None:

@@ -17,13 +17,13 @@ from mcpmux_tui.model.errors import ConnectionLost, InputMissing, McpmuxError, S
 from mcpmux_tui.model.server import Action, Health, ServerSnapshot, allowed_actions
 from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream import supervisor as room
-from mcpmux_tui.upstream.attempt import Down, Event, Listed, Over, Spawned, Up
+from mcpmux_tui.upstream.attempt import Down, Event, Listed, Over, Paused, Spawned, Up
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Peer
 from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.supervisor import Supervisor
-from mcpmux_tui.upstream.troubles import Ended, SignInNeeded
+from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, SignInNeeded
 from tests.upstream.rig import DEADLINE, Lines, PlainValues
 
 LIMITS = Limits(retry_first=0.0, retry_most=0.0, jitter=0.0, crashes=3)
@@ -109,6 +109,8 @@ class Walker:
             action = Action(which)
             if action in allowed_actions(before.state):
                 self.supervisor.post(action)
+        elif kind == "wake":
+            self.supervisor.wake()
         elif kind == "late":
             for old in attempts[:-1]:
                 old.report(Spawned(old.generation, 1))
@@ -141,6 +143,9 @@ class Walker:
             case "listed":
                 error = ConnectionLost("no list") if which == "lost" else None
                 attempt.report(Listed(generation, None if error else LISTS, error))
+            case "paused":
+                busy = NotUnderstood("busy", permanent=False, retry_after=60.0)
+                attempt.report(Paused(generation, busy))
             case "down":
                 attempt.down = True
                 attempt.report(Down(generation, DOWNS[which]))
@@ -154,7 +159,9 @@ class Walker:
             assert one is two or two in LEGAL[one], f"{one} -> {two}"
         for each in self.seen:
             assert each.action is not None or each.state is Health.STOPPING
-            assert (each.retry_at is not None) == (each.state is Health.RECONNECTING)
+            waits = each.retry_at is not None
+            assert waits or each.state is not Health.RECONNECTING
+            assert not waits or each.state in {Health.RECONNECTING, Health.DEGRADED}
             if each.state in {Health.FAILED, Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN}:
                 assert each.detail
                 assert each.summary
@@ -164,7 +171,8 @@ class Walker:
 
 
 def _session() -> Session:
-    session: Any = type("Up", (), {"peer": Peer("2025-11-25"), "pid": 7})()
+    members = {"peer": Peer("2025-11-25"), "pid": 7, "wake": lambda self: None}
+    session: Any = type("Up", (), members)()
     return cast("Session", session)
 
 
@@ -172,7 +180,7 @@ STEPS = st.one_of(
     st.tuples(st.just("act"), st.sampled_from(sorted(Action)), st.just(0)),
     st.tuples(st.sampled_from(["down", "late"]), st.sampled_from(sorted(DOWNS)), st.integers(0, 2)),
     st.tuples(
-        st.sampled_from(["spawned", "up", "listed", "over"]),
+        st.sampled_from(["spawned", "up", "listed", "paused", "wake", "over"]),
         st.sampled_from(["", "lost"]),
         st.integers(0, 2),
     ),
