@@ -15,16 +15,18 @@ from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 
 BASE: Final = (
-    "HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER",
+    "HOME", "LOGNAME", "PATH", "SHELL", "TEMP", "TERM", "TMP", "TMPDIR", "USER",
 )  # fmt: skip
 LOCALE: Final = ("LANG", "LANGUAGE", "LC_*", "TZ", "TZDIR")
 NETWORK: Final = (
     "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NODE_USE_ENV_PROXY",
     "all_proxy", "https_proxy", "http_proxy", "no_proxy",
-    "CURL_CA_BUNDLE", "DENO_CERT", "DENO_TLS_CA_STORE", "GIT_SSL_CAINFO", "NIX_SSL_CERT_FILE",
+    "CURL_CA_BUNDLE", "DENO_CERT", "DENO_TLS_CA_STORE", "GIT_SSL_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS", "NIX_SSL_CERT_FILE",
     "NODE_EXTRA_CA_CERTS", "NODE_USE_SYSTEM_CA", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 )  # fmt: skip
+MODULES: Final = ("LD_LIBRARY_PATH", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH")
 DISPLAY: Final = (
     "BROWSER", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "KDE_SESSION_VERSION", "WAYLAND_DISPLAY",
     "WSL_*", "WSLENV", "XAUTHORITY", "XDG_*",
@@ -46,7 +48,9 @@ TOOL_MANAGERS: Final = (
     "RUSTUP_*", "SDKMAN_DIR",
 )  # fmt: skip
 """What decides, besides PATH, which program a shim starts and where a runner keeps packages."""
-DEFAULT_GROUPS: Final = (*BASE, *LOCALE, *NETWORK, *DISPLAY, *AGENTS, *TOOL_MANAGERS)
+DEFAULT_GROUPS: Final = (
+    *BASE, *LOCALE, *NETWORK, *MODULES, *DISPLAY, *AGENTS, *TOOL_MANAGERS,
+)  # fmt: skip
 
 CREDENTIALS: Final = ("*TOKEN*", "*PASSWORD*", "*SECRET*", "*_AUTH")
 """The registries' own keys (UV_PUBLISH_TOKEN, npm_config__authToken): needed to publish, and by

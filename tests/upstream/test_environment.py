@@ -28,7 +28,7 @@ SOURCE = {
 }
 
 
-@pytest.mark.behaviour("D18")
+@pytest.mark.behaviour("D18", "LUN-E09")
 def test_a_child_gets_the_default_groups_and_no_credential() -> None:
     environment = child_environment(StdioLaunch("x"), SOURCE)
     assert set(environment) == {
@@ -37,6 +37,30 @@ def test_a_child_gets_the_default_groups_and_no_credential() -> None:
     }  # fmt: skip
 
 
+TOOLS = (
+    "ASDF_DATA_DIR", "BUN_INSTALL", "CARGO_HOME", "CONDA_PREFIX", "DOTNET_ROOT", "FNM_DIR",
+    "GOPATH", "JAVA_HOME", "MISE_DATA_DIR", "NPM_CONFIG_PREFIX", "NVM_BIN", "PIP_INDEX_URL",
+    "PNPM_HOME", "PYENV_ROOT", "PYTHONPATH", "RUSTUP_HOME", "UV_INDEX_URL", "VIRTUAL_ENV", "VOLTA_HOME",
+    "npm_config_registry",
+)  # fmt: skip
+KEYS = (
+    "CARGO_REGISTRY_TOKEN", "CONDA_TOKEN", "DOCKER_AUTH_CONFIG", "GOOGLE_API_KEY",
+    "HOMEBREW_GITHUB_API_TOKEN", "MISE_GITHUB_TOKEN", "NIX_CONFIG", "NPM_CONFIG__AUTH",
+    "UV_INDEX_OURS_PASSWORD", "UV_PUBLISH_TOKEN", "XDG_ACTIVATION_TOKEN", "npm_config__auth",
+    "npm_config_//registry.npmjs.org/:_authToken",
+)  # fmt: skip
+
+
+@pytest.mark.behaviour("D18")
+def test_a_child_gets_what_starts_its_tools_and_no_key_to_their_registries() -> None:
+    source = dict.fromkeys((*TOOLS, *KEYS), "x")
+    assert set(child_environment(StdioLaunch("x"), source)) == set(TOOLS)
+    named = child_environment(StdioLaunch("x", inherit_env=("UV_INDEX_*",)), source)
+    assert set(named) == {*TOOLS, "UV_INDEX_OURS_PASSWORD"}
+    assert set(child_environment(StdioLaunch("x", inherit_env=True), source)) == set(source)
+
+
+@pytest.mark.behaviour("LUN-E09")
 def test_declared_values_stand_above_inherited_ones() -> None:
     launch = StdioLaunch("x", env={"HOME": "/tmp", "MCPMUX_TOKEN": "mine"})
     environment = child_environment(launch, SOURCE)
