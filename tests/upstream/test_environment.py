@@ -40,8 +40,8 @@ def test_a_child_gets_the_default_groups_and_no_credential() -> None:
 TOOLS = (
     "ASDF_DATA_DIR", "BUN_INSTALL", "CARGO_HOME", "CONDA_PREFIX", "DOTNET_ROOT", "FNM_DIR",
     "GOPATH", "JAVA_HOME", "MISE_DATA_DIR", "NPM_CONFIG_PREFIX", "NVM_BIN", "PIP_INDEX_URL",
-    "PNPM_HOME", "PYENV_ROOT", "PYTHONPATH", "RUSTUP_HOME", "UV_INDEX_URL", "VIRTUAL_ENV", "VOLTA_HOME",
-    "npm_config_registry",
+    "PNPM_HOME", "PYENV_ROOT", "PYTHONPATH", "RUSTUP_HOME", "UV_INDEX_URL", "VIRTUAL_ENV",
+    "VOLTA_HOME", "npm_config_registry",
 )  # fmt: skip
 KEYS = (
     "CARGO_REGISTRY_TOKEN", "CONDA_TOKEN", "DOCKER_AUTH_CONFIG", "GOOGLE_API_KEY",
