@@ -24,6 +24,7 @@ from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.programs import how_to_get
 
 SPARE_DESCRIPTORS = 32
 """What a new child must leave free."""
@@ -215,7 +216,7 @@ def check(
         raise StartFailed(
             f"command not found: {command}",
             f"It is not on the PATH this server gets ({configured.env.get('PATH', path)})."
-            " Install it, or give its full path in the config.",
+            f" {how_to_get(command)}, or give its full path in the config.",
             permanent=True,
         )
 
