@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -9,9 +10,14 @@ from pydantic import JsonValue
 
 from mcpmux_tui.config.placeholders import fill
 from mcpmux_tui.config.schema import server_spec
+from mcpmux_tui.engine import offline
+from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.importers import claude_code, claude_desktop, vscode
 from mcpmux_tui.importers.search import find
 from mcpmux_tui.importers.source import Findings, FoundServer
+from mcpmux_tui.model.server import Health
+from mcpmux_tui.model.spec import StdioLaunch
+from tests.upstream.rig import FIXTURES, running
 
 Write = Callable[[str, object], Path]
 
@@ -101,6 +107,46 @@ def test_the_servers_of_a_project_run_in_it(
         FoundServer("b", {"url": "https://b.example"}, tool, path),
     )
     assert search(home, home).servers == ()
+
+
+@pytest.mark.behaviour("D18")
+@pytest.mark.parametrize(
+    ("file", "shape"),
+    [
+        (".mcp.json", "mcpServers"),
+        (".cursor/mcp.json", "mcpServers"),
+        (".vscode/mcp.json", "servers"),
+    ],
+)
+async def test_a_server_that_relies_on_its_projects_folder_starts_after_the_import(
+    home: Path, cwd: Path, write: Write, file: str, shape: str
+) -> None:
+    write(f"project/{file}", {shape: {"a": {"command": "bin/server", "args": ["data/list"]}}})
+    write("project/data/list", "")
+    script = f'#!/bin/sh\n[ -f "$1" ] && exec {sys.executable} {FIXTURES / "raw_stdio.py"}\n'
+    write("project/bin/server", script).chmod(0o755)
+    (server,) = search(home, cwd).servers
+    spec = server_spec(server.name, server.entry, folder=home)
+    async with running(spec.launch) as rig:
+        settled = await rig.until(lambda each: each.state in {Health.CONNECTED, Health.FAILED})
+        assert settled.state is Health.CONNECTED, settled.detail
+
+
+@pytest.mark.behaviour("E1")
+def test_the_folder_is_shown_before_and_written_after_the_yes(
+    home: Path, cwd: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("project/.mcp.json", {"mcpServers": {"a": {"command": "./server"}}})
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(cwd)
+    instance = Instance(home / "mcpmux" / "config.toml", True, home / "state")
+    instance.config.parent.mkdir(parents=True)
+    instance.config.write_text("")
+    (candidate,) = offline.find_imports(instance, "http://127.0.0.1:1/mcp").candidates
+    assert (candidate.target, candidate.cwd) == ("./server", str(cwd))
+    offline.import_servers(instance, (candidate.key,), "http://127.0.0.1:1/mcp")
+    (spec,) = offline.load(instance).servers
+    assert spec.launch == StdioLaunch("./server", cwd=str(cwd))
 
 
 def test_claude_code_keeps_a_projects_servers_in_the_users_file(

@@ -68,7 +68,7 @@ def machine(tmp_path: Path) -> Machine:
 
 async def connects(machine: Machine, command: str, cwd: Path | None = None) -> None:
     """`command -y` is a server that connects."""
-    launch = StdioLaunch(command, ("-y",), cwd=str(cwd or machine.home))
+    launch = StdioLaunch(command, ("-y",), cwd=str(cwd or "/"))
     async with running(launch, values=machine) as rig:
         settled = await rig.until(lambda s: s.state in {Health.CONNECTED, Health.FAILED})
         assert settled.state is Health.CONNECTED, rig.journal.lines
