@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from mcpmux_tui.model.channel import Lists
-from mcpmux_tui.model.errors import McpmuxError, StartFailed, UpstreamError
+from mcpmux_tui.model.errors import ConnectionLost, McpmuxError, StartFailed, UpstreamError
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream.children import Children
@@ -111,6 +111,7 @@ class Attempt:
         self._report = report
         self._limits = limits
         self._ending = False
+        self._farewell = ConnectionLost("was stopped")
         self._session: Session | None = None
 
     def start(self, launch: Launch, previous: Set[asyncio.Task[None]]) -> asyncio.Task[None]:
@@ -121,9 +122,10 @@ class Attempt:
         self._task.add_done_callback(self._over)
         return self._task
 
-    def stop(self) -> None:
-        """Begin to clean up, unless that is under way."""
+    def stop(self, farewell: ConnectionLost) -> None:
+        """Begin to clean up, unless that is under way; calls in flight fail with `farewell`."""
         if not self._ending:
+            self._farewell = farewell
             self._ending = True
             self._task.cancel()
 
@@ -144,6 +146,7 @@ class Attempt:
                 error = session.lost_with.result()
             # From here on a cancel would only disturb the stop ladder.
             self._ending = True
+            self._farewell = ConnectionLost(error.message, error.hint)
             on_probe = isinstance(error, Ended) and session is not None and session.probing
             self._report(Down(self.generation, error, on_probe))
         finally:
@@ -153,7 +156,7 @@ class Attempt:
         session, self._session = self._session, None
         if session is not None:
             # In a task of its own: before 3.11.4 no timeout ends in time in a cancelled one.
-            closing = asyncio.create_task(session.close())
+            closing = asyncio.create_task(session.close(self._farewell))
             await asyncio.wait({closing})
             closing.result()
 

@@ -25,6 +25,11 @@ class LineSplitter:
         self._head: bytes | None = None
         """Set while a line is too long; then `_chunks` hold no more than its last bytes."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the line that has no end yet."""
+        return self._size
+
     def feed(self, data: bytes) -> list[Line]:
         """The lines that `data` completes."""
         *complete, rest = data.split(b"\n")

@@ -159,12 +159,12 @@ class Session:
         self._liveness.wake()
         self._watch()
 
-    async def close(self, reason: str = "was stopped") -> None:
-        """Fail what waits, end the connection; bounded by the transport's own ladder."""
+    async def close(self, farewell: ConnectionLost) -> None:
+        """Fail what waits with `farewell`, end the connection; bounded by the transport's own ladder."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
-        self._calls.fail_all(ConnectionLost(reason, "Connect it again."))
+        self._calls.fail_all(farewell)
         try:
             async with asyncio.timeout(self._limits.goodbye):
                 await asyncio.gather(*self._tasks, return_exceptions=True)

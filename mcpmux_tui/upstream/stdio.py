@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from mcpmux_tui.model.channel import Lists
-from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.errors import ConnectionLost, StartFailed
 from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
@@ -22,6 +22,8 @@ from mcpmux_tui.upstream.transport import Listener, Request, read_message
 from mcpmux_tui.upstream.troubles import Ended
 
 _BOM = b"\xef\xbb\xbf"
+_ENDLESS = 4
+"""Times the cap of a message that a line may go on."""
 
 
 class StdioTransport:
@@ -83,7 +85,12 @@ class StdioTransport:
         self._process = child
         self._spawned(child.pid)
         limits = self._limits
-        stdout = _Output(LineSplitter(limits.message), self._message_line, self._pipe_closed)
+        stdout = _Output(
+            LineSplitter(limits.message),
+            self._message_line,
+            self._pipe_closed,
+            endless=(_ENDLESS * limits.message, self._endless),
+        )
         stderr = _Output(LineSplitter(limits.stderr_line), self._stderr_line, self._pipe_closed)
         self._readers = [stdout, stderr]
         await loop.connect_write_pipe(lambda: self._input, child.stdin)
@@ -153,11 +160,29 @@ class StdioTransport:
             self._shout((message.error or b"").decode("utf-8", "replace"))
 
     def _unreadable(self, data: bytes, why: str) -> None:
+        if _is_utf16(data):
+            return self._give_up(
+                StartFailed(
+                    "writes UTF-16 to its standard output, where MCP wants UTF-8",
+                    "Have it write UTF-8 (on its command line or in its own settings).",
+                    permanent=True,
+                )
+            )
         raw_id = salvage_id(data)
         if raw_id is None or not self._answers.settle(
             raw_id, ConnectionLost(f"the answer {why}", "Ask for less, or look at its log.")
         ):
             self._shout(data[:200].decode("utf-8", "replace"))
+        return None
+
+    def _endless(self) -> None:
+        size = _ENDLESS * self._limits.message // MIB
+        self._give_up(
+            StartFailed(
+                f"wrote {size} MiB to its standard output without ending a line",
+                "It is not writing MCP messages; its log may say why.",
+            )
+        )
 
     def _shout(self, text: str) -> None:
         self._noise += 1
@@ -205,6 +230,12 @@ class StdioTransport:
             which = "input" if self._input.closed else "output"
             self._end(f"closed its standard {which} while running")
 
+    def _give_up(self, error: StartFailed) -> None:
+        """What it writes can never be understood: there is no use in letting it run."""
+        if self._ended is None and self._listener is not None:
+            self._listener.lost(error)
+            self._answers.fail_all(ConnectionLost(error.message, error.hint))
+
     def _end(self, phrase: str) -> None:
         if self._last_words is not None:
             self._last_words.cancel()
@@ -222,15 +253,27 @@ class StdioTransport:
             self._listener.lost(self._ended)
 
 
+def _is_utf16(data: bytes) -> bool:
+    """Whether text written as UTF-16 was cut at what was taken for its line feeds."""
+    zeros = data.count(b"\0")
+    return len(data) >= 8 and 2 * zeros >= len(data) - 2 and b"\0\0" not in data
+
+
 class _Output(asyncio.Protocol):
     """Reads a pipe line by line."""
 
     def __init__(
-        self, splitter: LineSplitter, line: Callable[[Line], None], closed: Callable[[], None]
+        self,
+        splitter: LineSplitter,
+        line: Callable[[Line], None],
+        closed: Callable[[], None],
+        endless: tuple[int, Callable[[], None]] | None = None,
     ) -> None:
+        """`endless` is called once a line has that many bytes and still no end."""
         self._splitter = splitter
         self._line = line
         self._closed = closed
+        self._endless = endless
         self._transport: asyncio.BaseTransport | None = None
         self.ended = False
 
@@ -240,6 +283,8 @@ class _Output(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for line in self._splitter.feed(data):
             self._line(line)
+        if self._endless is not None and self._splitter.size > self._endless[0]:
+            self._endless[1]()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for line in self._splitter.end():

@@ -14,7 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mcpmux_tui.model.channel import Channel, Lists
-from mcpmux_tui.model.errors import InputMissing, McpmuxError, StartFailed, UpstreamError
+from mcpmux_tui.model.errors import (
+    ConnectionLost,
+    InputMissing,
+    McpmuxError,
+    StartFailed,
+    UpstreamError,
+)
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.server import ON_THE_WAY, SERVING, Action, Health, ServerSnapshot
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
@@ -356,7 +362,11 @@ class Supervisor:
             self._rest(after)
         else:
             self._after_stop = after
-            self._attempt.stop()
+            self._attempt.stop(
+                ConnectionLost("is being restarted", "Try again in a moment.")
+                if after is Health.CONNECTING
+                else ConnectionLost("was stopped", "Connect it again.")
+            )
             self._set(Condition(Health.STOPPING, self._generation, pid=self._condition.pid))
 
     def _rest(self, health: Health) -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mcpmux_tui.model.channel import Caller, Lists
-from mcpmux_tui.model.errors import UpstreamError
+from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
 from mcpmux_tui.upstream.children import Children
@@ -81,7 +81,7 @@ async def talk(transport: Transport, era: Era) -> None:
             assert now is not None
             assert "grown" in [tool.name for tool in now.tools]
     finally:
-        await session.close()
+        await session.close(ConnectionLost("was stopped"))
 
 
 @pytest.mark.parametrize("era", list(Era))

@@ -84,7 +84,7 @@ class ScriptedAttempt:
         task.add_done_callback(lambda _: self.report(Over(self.generation)))
         return task
 
-    def stop(self) -> None:
+    def stop(self, farewell: ConnectionLost) -> None:
         self.stopped = True
 
     @property
