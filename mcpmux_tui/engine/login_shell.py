@@ -92,11 +92,9 @@ def merged(own: str, login: str) -> str:
 
     The shell's order decides between two installations of a program, as in every terminal. But a
     folder that only mcpmux has was put there for it (by a unit, an image, an activated
-    environment) and stands first, unless it is one of the system's. Relative folders mean
-    something else for every child and are left out.
+    environment) and stands first, unless it is one of the system's.
     """
-    ours = [folder for folder in own.split(os.pathsep) if folder.startswith(os.sep)]
-    theirs = [folder for folder in login.split(os.pathsep) if folder.startswith(os.sep)]
+    ours, theirs = own.split(os.pathsep), login.split(os.pathsep)
     deliberate = [folder for folder in ours if folder not in {*theirs, *_SYSTEM}]
     return os.pathsep.join(dict.fromkeys((*deliberate, *theirs, *ours)))
 

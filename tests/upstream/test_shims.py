@@ -96,6 +96,16 @@ async def test_nvm_a_shell_function_that_puts_a_versions_folder_on_the_path(
     await connects(machine, "npx")
 
 
+@pytest.mark.behaviour("E6")
+async def test_a_program_in_the_working_folder_does_not_stand_in_for_the_real_one(
+    machine: Machine,
+) -> None:
+    machine.script("project/npx", "#!/bin/sh\nexit 6\n")
+    machine.server("bin/npx")
+    machine.environ["PATH"] = f".::{machine.home}/bin:{SYSTEM}"
+    await connects(machine, "npx", cwd=machine.home / "project")
+
+
 ASDF = """#!/bin/sh
 # asdf exec NAME ...: the version is that of the nearest .tool-versions, else of the home's.
 [ "$1" = exec ] || exit 8
