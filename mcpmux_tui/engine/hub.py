@@ -105,6 +105,7 @@ class Hub:
         if self._stopping:
             return
         self._stopping = True
+        self._children.hurried = True
         watches = [each for each in (self._watching, self._waking) if each is not None]
         for watch_task in watches:
             watch_task.cancel()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +29,7 @@ class Watchdog:
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
+        self._programs: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -52,11 +55,20 @@ class Watchdog:
             )
             for group in self._groups:
                 self._tell(f"+{group}\n")
+            for program in self._programs:
+                self._tell(program)
 
     def watch(self, group: int) -> None:
         """A process group is to end with the engine."""
         self._groups.add(group)
         self._tell(f"+{group}\n")
+
+    def watch_containers(self, program: reaper.Program) -> None:
+        """Containers that a program starts with our labels are to end with the engine."""
+        line = f"@{json.dumps(program)}\n"
+        if line not in self._programs:
+            self._programs.add(line)
+            self._tell(line)
 
     def forget(self, group: int) -> None:
         """Nothing of a group is left; its number may be another's tomorrow."""
@@ -78,6 +90,10 @@ class Watchdog:
         try:
             await asyncio.to_thread(process.wait, self._patience)
         except subprocess.TimeoutExpired:
+            if self._programs:
+                # Containers may take longer than anybody waits; it ends by itself.
+                threading.Thread(target=process.wait, name="watchdog", daemon=True).start()
+                return
             process.kill()
             process.wait()
 
@@ -92,7 +108,10 @@ class Children:
 
     def __init__(self, name: str, limits: Limits | None = None) -> None:
         self._limits = limits = limits or Limits()
+        self._instance = f"{name}/"
         self._run = f"{name}/{uuid.uuid4().hex[:12]}/"
+        self.hurried = False
+        """Whether everything is to end at once: a container then gets no longer than others."""
         self._numbers = itertools.count(1)
         self.watchdog = Watchdog(self._run, limits.eof)
         count = min(limits.starts, 2 * (os.cpu_count() or 1))

@@ -73,6 +73,8 @@ class Limits:
     """From closing stdin to SIGTERM."""
     term: float = 2.0
     """From SIGTERM to SIGKILL."""
+    container_term: float = 10.0
+    """The same where the child is the client of a container that has to shut down."""
     kill: float = 1.5
     """From SIGKILL to giving up."""
     goodbye: float = 2.0

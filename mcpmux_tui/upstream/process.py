@@ -59,7 +59,7 @@ class Process:
         self, popen: subprocess.Popen[bytes], mark: str, exited: Callable[[Exit], None]
     ) -> None:
         self._popen = popen
-        self._mark = mark
+        self.mark = mark
         # With PIPE for all three there are always three.
         self.stdin, self.stdout, self.stderr = (
             cast("IO[bytes]", pipe) for pipe in (popen.stdin, popen.stdout, popen.stderr)
@@ -101,9 +101,10 @@ class Process:
         self._gone.set()
         self._exited(self.exit)
 
-    async def end(self, limits: Limits) -> bool:
+    async def end(self, limits: Limits, term: Callable[[], float] | None = None) -> bool:
         """Climb the stop ladder from after stdin was closed; False if something of it still lives.
 
+        `term` says how long SIGTERM may take to work, should that change meanwhile.
         The group is signalled even when the child itself is gone: its own children may not be.
         Those that left the group are known by the mark in their environment.
         """
@@ -112,16 +113,20 @@ class Process:
             with suppress(TimeoutError):
                 async with asyncio.timeout(limits.eof):
                     await self._gone.wait()
-            for number, patience in ((signal.SIGTERM, limits.term), (signal.SIGKILL, limits.kill)):
+            ladder = (
+                (signal.SIGTERM, term or (lambda: limits.term)),
+                (signal.SIGKILL, lambda: limits.kill),
+            )
+            for number, patience in ladder:
                 self._signal(number)
-                await asyncio.to_thread(reaper.signal_marked, self._mark, number)
+                await asyncio.to_thread(reaper.signal_marked, self.mark, number)
                 if gone := await self._all_gone(patience):
                     break
             finished = True
         finally:
             if not finished:
                 self._signal(signal.SIGKILL)
-                reaper.signal_marked(self._mark, signal.SIGKILL)
+                reaper.signal_marked(self.mark, signal.SIGKILL)
         return gone
 
     def close_pipes(self) -> None:
@@ -129,11 +134,11 @@ class Process:
         for pipe in (self.stdin, self.stdout, self.stderr):
             pipe.close()
 
-    async def _all_gone(self, patience: float) -> bool:
+    async def _all_gone(self, patience: Callable[[], float]) -> bool:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        while self._group_lives() or len(await asyncio.to_thread(reaper.marked, self._mark)):
-            if loop.time() >= deadline:
+        started = loop.time()
+        while self._group_lives() or len(await asyncio.to_thread(reaper.marked, self.mark)):
+            if loop.time() >= started + patience():
                 return False
             await asyncio.sleep(_POLL)
         return True

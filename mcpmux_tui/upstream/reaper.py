@@ -1,7 +1,8 @@
 """Ends what an engine left behind: the watchdog's own process, and how marked processes are found.
 
-As a program it reads `+GROUP` and `-GROUP` lines from the engine, whose end, however it came,
-closes the pipe; then nothing registered or marked may live on. Standard library only, run by its
+As a program it reads lines from the engine: `+GROUP`, `-GROUP`, and `@PROGRAM` for what starts
+containers. The engine's end, however it came, closes the pipe; then nothing registered, marked or
+labelled may live on. Standard library only, run by its
 path: it starts in milliseconds and stays small for as long as the engine runs.
 """
 
@@ -15,15 +16,20 @@ import time
 MARK = "MCPMUX_ID"
 """The variable every child gets; its own children have it too, whatever session they are in."""
 
+Program = tuple[str, dict[str, str], str]
+"""How docker or podman is run: the command, its environment, the folder."""
+
 _TERM = 1.5
 _KILL = 3.0
 _POLL = 0.05
+_STOP = 3
+"""Seconds for a container to end by itself."""
 
 
-def marked(mark: str) -> set[int]:
-    """The pids of the live processes whose mark begins with `mark`. Empty where /proc is not."""
-    wanted = f"{MARK}={mark}".encode()
-    found: set[int] = set()
+def marks(prefix: str) -> dict[int, str]:
+    """The live processes whose mark begins with `prefix`, by pid. Empty where /proc is not."""
+    wanted = f"{MARK}={prefix}".encode()
+    found: dict[int, str] = {}
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - the watchdog's process imports no pathlib
     except FileNotFoundError:
@@ -37,9 +43,59 @@ def marked(mark: str) -> set[int]:
         except OSError:
             # Gone, or somebody else's.
             continue
-        if any(variable.startswith(wanted) for variable in environment.split(b"\0")):
-            found.add(int(name))
+        for variable in environment.split(b"\0"):
+            if variable.startswith(wanted):
+                found[int(name)] = variable.partition(b"=")[2].decode("utf-8", "replace")
     return found
+
+
+def marked(mark: str) -> set[int]:
+    """The pids of the live processes whose mark begins with `mark`."""
+    return set(marks(mark))
+
+
+def labels(mark: str) -> list[str]:
+    """What a container carries instead of a mark: its instance's, its run's, and its own."""
+    instance, run, _, _ = mark.split("/")
+    return [
+        f"mcpmux.instance={instance}/",
+        f"mcpmux.run={instance}/{run}/",
+        f"mcpmux.child={mark}",
+    ]
+
+
+def containers(program: Program, label: str) -> set[str]:
+    """The ids of running containers with a label. Blocks, for some seconds at most."""
+    return set(_run(program, ["ps", "-q", "--filter", f"label={label}"], 5).split())
+
+
+def stop_containers(program: Program, ids: set[str], seconds: int) -> None:
+    """Let containers end by themselves within some seconds, else kill them. Blocks as long."""
+    if ids:
+        _run(program, ["stop", f"--time={seconds}", *sorted(ids)], seconds + 5)
+
+
+def _run(program: Program, arguments: list[str], patience: float) -> str:
+    # Only a watchdog of containers needs it, at its end.
+    import subprocess
+
+    command, environment, folder = program
+    try:
+        done = subprocess.run(
+            [command, *arguments],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=patience,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        # No such program any more, or its service hangs: nothing can be done from here.
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def signal_marked(mark: str, number: signal.Signals) -> None:
@@ -65,7 +121,8 @@ def _signal_groups(groups: set[int], number: int) -> set[int]:
     return there
 
 
-def _end(groups: set[int], mark: str) -> None:
+def end(groups: set[int], mark: str) -> None:
+    """End process groups, and whatever carries a mark that begins so. Blocks."""
     for number, patience in ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL)):
         _signal_groups(groups, number)
         signal_marked(mark, number)
@@ -83,12 +140,26 @@ def _watch(mark: str) -> None:
         # What ends the engine politely may reach us too; the pipe says when it is time.
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
+    programs: set[str] = set()
     for line in sys.stdin:
-        if line.startswith("+"):
-            groups.add(int(line[1:]))
-        else:
-            groups.discard(int(line[1:]))
-    _end(groups, mark)
+        match line[0]:
+            case "+":
+                groups.add(int(line[1:]))
+            case "-":
+                groups.discard(int(line[1:]))
+            case _:
+                programs.add(line[1:])
+    end(groups, mark)
+    for program in programs:
+        _stop_all(program, mark)
+
+
+def _stop_all(program: str, mark: str) -> None:
+    import json
+
+    command, environment, folder = json.loads(program)
+    run = (command, environment, folder)
+    stop_containers(run, containers(run, f"mcpmux.run={mark}"), _STOP)
 
 
 if __name__ == "__main__":

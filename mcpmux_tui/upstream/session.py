@@ -160,7 +160,7 @@ class Session:
         self._watch()
 
     async def close(self, farewell: ConnectionLost) -> None:
-        """Fail what waits with `farewell`, end the connection; bounded by the transport's own ladder."""
+        """Fail what waits with `farewell`, and end the connection; the transport bounds that."""
         self._closing = True
         for task in self._tasks:
             task.cancel()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost, StartFailed
 from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
-from mcpmux_tui.upstream import process, reaper, words
+from mcpmux_tui.upstream import containers, process, reaper, words
 from mcpmux_tui.upstream.answers import Answers, received
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
@@ -55,6 +56,8 @@ class StdioTransport:
         self._spawned = spawned
         self._limits = limits
         self._process: Process | None = None
+        self._container: reaper.Program | None = None
+        """What runs the container that the child is a client of."""
         self._listener: Listener | None = None
         self._answers = Answers()
         self._last_lines: deque[str] = deque(maxlen=limits.stderr_kept)
@@ -75,8 +78,13 @@ class StdioTransport:
         self._listener = listener
         folder = working_folder(self._launch, self._configured)
         mark = self._children.mark()
+        own_launch = self._launch
+        if (args := containers.labelled(own_launch.command, own_launch.args, mark)) is not None:
+            own_launch = replace(own_launch, args=args)
+            self._container = containers.program(own_launch.command, self._environment, folder)
+            self._children.watchdog.watch_containers(self._container)
         environment = {**self._environment, reaper.MARK: mark}
-        launch = (self._launch, self._configured, environment, folder)
+        launch = (own_launch, self._configured, environment, folder)
         await asyncio.to_thread(process.check, *launch)
         loop = asyncio.get_running_loop()
         # On the loop: spawned in a thread, a child could be lost to a cancel in between.
@@ -124,7 +132,7 @@ class StdioTransport:
         if child is None:
             return
         try:
-            if await child.end(self._limits):
+            if await child.end(self._limits, None if self._container is None else self._term):
                 self._children.watchdog.forget(child.pid)
             else:
                 self._record(
@@ -134,8 +142,15 @@ class StdioTransport:
             for reader in self._readers:
                 reader.close()
             child.close_pipes()
+        if self._container is not None and not self._children.hurried:
+            # Its client may have been killed, or have left for another reason.
+            await asyncio.to_thread(_stop_container, self._container, child.mark)
         if (more := self._noise - self._limits.noise) > 0:
             self._record(f"{more} more lines on stdout were no MCP messages")
+
+    def _term(self) -> float:
+        limits = self._limits
+        return limits.term if self._children.hurried else limits.container_term
 
     def _message_line(self, line: Line) -> None:
         data = line.data.removeprefix(_BOM).strip(b" \t\r")
@@ -251,6 +266,11 @@ class StdioTransport:
         self._input.writable.set()
         if self._listener is not None:
             self._listener.lost(self._ended)
+
+
+def _stop_container(program: reaper.Program, mark: str) -> None:
+    found = reaper.containers(program, f"mcpmux.child={mark}")
+    reaper.stop_containers(program, found, 1)
 
 
 def _is_utf16(data: bytes) -> bool:

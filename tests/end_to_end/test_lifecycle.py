@@ -5,11 +5,13 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.end_to_end.program import RAW_STDIO, Home, Served, Terminal, eventually
+from tests.fixtures import fake_docker
 
 
 def stubborn_servers(home: Home) -> None:
@@ -93,6 +95,22 @@ def test_a_killed_engine_leaves_none_of_its_children(home: Home) -> None:
         assert len(children) == 26
         served.process.kill()
         eventually(lambda: alive(children) == [], 5, "all gone")
+
+
+@pytest.mark.behaviour("P14")
+def test_a_killed_engine_leaves_no_container(home: Home, tmp_path: Path) -> None:
+    env = fake_docker.install(tmp_path)
+    args = ["run", "-i", "--", sys.executable, str(RAW_STDIO), "--stubborn"]
+    home.write(
+        "[servers.boxed]\ncommand = 'docker'\n"
+        f"args = {json.dumps(args)}\nenv = {{ PATH = '{env['PATH']}', "
+        f"DOCKER_HOST = '{env['DOCKER_HOST']}' }}\n"
+    )
+    with Served(home, "--port", "0") as served:
+        eventually(lambda: all_up(home), 20, "all connected")
+        container = fake_docker.newest(tmp_path)
+        served.process.kill()
+        eventually(lambda: alive([container.pid]) == [], 10, "the container stopped")
 
 
 @pytest.mark.behaviour("P25")
