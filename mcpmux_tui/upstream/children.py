@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -90,10 +89,7 @@ class Watchdog:
         try:
             await asyncio.to_thread(process.wait, self._patience)
         except subprocess.TimeoutExpired:
-            if self._programs:
-                # Containers may take longer than anybody waits; it ends by itself.
-                threading.Thread(target=process.wait, name="watchdog", daemon=True).start()
-                return
+            # A `docker stop` it has begun goes on without it.
             process.kill()
             process.wait()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +107,9 @@ async def test_when_everything_ends_a_container_gets_no_longer_than_others(
         rig.supervisor.post(Action.DISCONNECT)
         await rig.reach(Health.STOPPING)
         rig.children.hurried = True
+        started = time.monotonic()
         await rig.reach(Health.IDLE)
+        assert time.monotonic() - started < 5
         assert client is not None
         assert not psutil.pid_exists(client)
         # What the client could not end is the watchdog's.
