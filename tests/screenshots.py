@@ -87,6 +87,9 @@ class Posed:
         proxy = snapshot.proxy.model_copy(update={"url": own, "pid": 20_100})
         return snapshot.model_copy(update={"servers": servers, "proxy": proxy})
 
+    async def end_leftovers(self) -> None:
+        await self._client.end_leftovers()
+
     async def act(self, server: str, action: Action) -> None:
         await self._client.act(server, action)
 

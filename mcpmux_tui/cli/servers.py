@@ -46,7 +46,7 @@ def status(config: Path | None, as_json: bool) -> None:
                 "servers": [server.model_dump(mode="json") for server in snapshot.servers],
                 "config": snapshot.config_path,
                 "config_error": snapshot.config_error,
-                "warnings": list(snapshot.warnings),
+                "warnings": list(snapshot.notices),
                 "version": snapshot.version,
             }
         )
@@ -180,6 +180,6 @@ def _print_status(snapshot: EngineSnapshot) -> None:
     for server in snapshot.servers:
         line = f"{server.name:<{width}}  {server.state.word:<13} {server.summary}"
         click.echo(line.rstrip())
-    for warning in (*snapshot.warnings, snapshot.config_error, *proxy.knocks):
+    for warning in (*snapshot.notices, snapshot.config_error, *proxy.knocks):
         if warning:
             click.echo(warning, err=True)

@@ -126,6 +126,10 @@ class Client:
         """Read the config file again and apply what changed. Raises ControlError."""
         await self._request("reload", {})
 
+    async def end_leftovers(self) -> None:
+        """End what an earlier run left behind. Raises ControlError."""
+        await self._request("end_leftovers", {})
+
     async def stop(self) -> None:
         """Ask the engine to end; returns when the connection has closed."""
         await self._request("stop", {})

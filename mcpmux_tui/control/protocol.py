@@ -68,19 +68,18 @@ class Update(Frozen):
     order: tuple[str, ...] | None = None
     warnings: tuple[str, ...] | None = None
     config_error: str | None = None
+    offline: int | None = None
+    leftovers: tuple[str, ...] | None = None
 
     def apply(self, snapshot: EngineSnapshot) -> EngineSnapshot:
         """Return `snapshot` with this update's changes."""
         known = {server.name: server for server in (*snapshot.servers, *self.servers)}
         order = self.order if self.order is not None else tuple(known)
+        whole = {name: getattr(self, name) for name in _WHOLE}
         return snapshot.model_copy(
             update={
-                "proxy": self.proxy or snapshot.proxy,
                 "servers": tuple(known[name] for name in order if name in known),
-                "warnings": snapshot.warnings if self.warnings is None else self.warnings,
-                "config_error": (
-                    snapshot.config_error if self.config_error is None else self.config_error
-                ),
+                **{name: value for name, value in whole.items() if value is not None},
             }
         )
 
@@ -90,13 +89,19 @@ class Update(Frozen):
         known = {server.name: server for server in old.servers}
         names = tuple(server.name for server in new.servers)
         update = cls(
-            proxy=new.proxy if new.proxy != old.proxy else None,
             servers=tuple(s for s in new.servers if known.get(s.name) != s),
             order=names if names != tuple(known) else None,
-            warnings=new.warnings if new.warnings != old.warnings else None,
-            config_error=new.config_error if new.config_error != old.config_error else None,
+            **{
+                name: getattr(new, name)
+                for name in _WHOLE
+                if getattr(new, name) != getattr(old, name)
+            },
         )
         return None if update == cls() else update
+
+
+_WHOLE = ("proxy", "warnings", "config_error", "offline", "leftovers")
+"""What an update replaces as a whole."""
 
 
 class Hello(Frozen):

@@ -41,6 +41,7 @@ class Doors:
             "find_imports": self._find_imports,
             "import": self._import,
             "reload": self._reload,
+            "end_leftovers": self._end_leftovers,
             "stop": self._stop,
         }
 
@@ -105,6 +106,9 @@ class Doors:
 
     async def _reload(self, _: Params) -> None:
         await self._hub.reload()
+
+    async def _end_leftovers(self, _: Params) -> None:
+        await self._hub.end_leftovers()
 
     async def _stop(self, _: Params) -> None:
         self.stop.set()

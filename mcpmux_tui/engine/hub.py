@@ -37,6 +37,9 @@ from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.list_cache import ListCache
 from mcpmux_tui.upstream.supervisor import Supervisor
 
+LEFTOVERS_AFTER = 6.0
+"""Seconds from the start to a look at what earlier runs left behind."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,9 +78,9 @@ class Hub:
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._handovers: dict[str, asyncio.Task[None]] = {}
-        self._watching: asyncio.Task[None] | None = None
-        self._waking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._outage = Outage()
+        self._leftovers: tuple[str, ...] = ()
         self._moved = asyncio.Event()
 
     async def start(self, port: int, *, port_required: bool) -> None:
@@ -97,8 +100,11 @@ class Hub:
         self.proxy.set_upstreams(self._supervisors)
         for supervisor in self._supervisors.values():
             supervisor.start()
-        self._watching = asyncio.create_task(self._watch(), name="config-watch")
-        self._waking = asyncio.create_task(self._wake(), name="wake")
+        self._tasks = [
+            asyncio.create_task(self._watch(), name="config-watch"),
+            asyncio.create_task(self._wake(), name="wake"),
+            asyncio.create_task(self._look_for_leftovers(), name="leftovers"),
+        ]
 
     async def stop(self) -> None:
         """Stop listening and stop all servers at once, in bounded time; once is enough."""
@@ -106,10 +112,9 @@ class Hub:
             return
         self._stopping = True
         self._children.hurried = True
-        watches = [each for each in (self._watching, self._waking) if each is not None]
-        for watch_task in watches:
-            watch_task.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(
             self.proxy.stop(),
             *(each.close() for each in self._supervisors.values()),
@@ -144,6 +149,7 @@ class Hub:
             config_path=str(self.instance.config),
             config_error=self._config_error,
             offline=self._outage.servers,
+            leftovers=self._leftovers,
             demo=self._demo,
             version=__version__,
         )
@@ -247,6 +253,20 @@ class Hub:
                 await self.reload()
             except ConfigError as error:
                 _log.warning("the changed config is not used: %s", error)
+
+    async def end_leftovers(self) -> None:
+        """End what an earlier run left behind, in bounded time."""
+        await asyncio.to_thread(self._children.end_leftovers)
+        self._leftovers = await asyncio.to_thread(self._children.leftovers)
+        self._changed()
+
+    async def _look_for_leftovers(self) -> None:
+        # The watchdog of an engine that was killed just now may still be at its work.
+        await asyncio.sleep(LEFTOVERS_AFTER)
+        self._leftovers = await asyncio.to_thread(self._children.leftovers)
+        if self._leftovers:
+            _log.warning("left behind by an earlier run: %s", ", ".join(self._leftovers))
+            self._changed()
 
     async def _wake(self) -> None:
         async for _ in self._wakes():

@@ -158,8 +158,28 @@ class EngineSnapshot(Frozen):
     config_error: str = ""
     offline: int = 0
     """How many servers on other machines there are, while none of them can be reached."""
+    leftovers: tuple[str, ...] = ()
+    """Processes and containers that an earlier run left behind."""
     demo: bool = False
     version: str = ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What concerns the engine as a whole and is no error of its own, a sentence each."""
+        notices = list(self.warnings)
+        if self.leftovers:
+            named = ", ".join(self.leftovers[:5])
+            more = f" and {len(self.leftovers) - 5} more" if len(self.leftovers) > 5 else ""
+            notices.insert(
+                0, f"Left behind by an earlier run: {named}{more}. K on the screen ends them."
+            )
+        if self.offline:
+            notices.insert(
+                0,
+                f"Offline: none of {self.offline} servers on other machines can be reached. They"
+                " are tried again by themselves; c on a row tries at once.",
+            )
+        return tuple(notices)
 
 
 def target_of(launch: Launch | None) -> str:

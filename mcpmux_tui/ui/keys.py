@@ -54,6 +54,10 @@ FILTER = Key(
     "show matching servers; !text the others", footer=5,
 )  # fmt: skip
 BACK = Key("nav.back", "escape", "esc", "back", "Back", "Find", "clear filter and messages")
+LEFTOVERS = Key(
+    "app.leftovers", "K", "K", "end_leftovers", "End leftovers", "mcpmux",
+    "end what an earlier run left behind",
+)  # fmt: skip
 HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=6)
 QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=7)
 
@@ -72,7 +76,7 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-SCREEN = (CONNECT, RESTART, TOGGLE, COPY, IMPORT, FILTER, HELP, QUIT, BACK)
+SCREEN = (CONNECT, RESTART, TOGGLE, COPY, IMPORT, FILTER, HELP, QUIT, BACK, LEFTOVERS)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 
@@ -85,6 +89,7 @@ class Context:
     any_server: bool = True
     typing: bool = False
     owner: bool = True
+    leftovers: bool = False
 
 
 def label(key: Key, context: Context) -> str:
@@ -113,8 +118,10 @@ def toggle(server: ServerSnapshot) -> Action:
 
 def refusal(key: Key, context: Context) -> str:
     """Why a key would do nothing now, one sentence; empty when it does something."""
-    if key in (CONNECT, RESTART, TOGGLE, COPY, IMPORT) and not context.engine:
+    if key in (CONNECT, RESTART, TOGGLE, COPY, IMPORT, LEFTOVERS) and not context.engine:
         return "The engine has ended."
+    if key is LEFTOVERS and not context.leftovers:
+        return "No earlier run left anything behind."
     if key is FILTER and not context.any_server:
         return "There are no servers to filter."
     if key not in (CONNECT, RESTART, TOGGLE):

@@ -13,6 +13,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import IO, cast
 
+import psutil
+
+from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
 
@@ -28,7 +31,8 @@ class Watchdog:
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
-        self._programs: set[str] = set()
+        self.programs: list[reaper.Program] = []
+        """What starts containers."""
 
     @property
     def pid(self) -> int | None:
@@ -54,8 +58,8 @@ class Watchdog:
             )
             for group in self._groups:
                 self._tell(f"+{group}\n")
-            for program in self._programs:
-                self._tell(program)
+            for program in self.programs:
+                self._tell(_line(program))
 
     def watch(self, group: int) -> None:
         """A process group is to end with the engine."""
@@ -64,10 +68,9 @@ class Watchdog:
 
     def watch_containers(self, program: reaper.Program) -> None:
         """Containers that a program starts with our labels are to end with the engine."""
-        line = f"@{json.dumps(program)}\n"
-        if line not in self._programs:
-            self._programs.add(line)
-            self._tell(line)
+        if program not in self.programs:
+            self.programs.append(program)
+            self._tell(_line(program))
 
     def forget(self, group: int) -> None:
         """Nothing of a group is left; its number may be another's tomorrow."""
@@ -94,6 +97,18 @@ class Watchdog:
             process.wait()
 
 
+def _line(program: reaper.Program) -> str:
+    return f"@{json.dumps(program)}\n"
+
+
+def _name(pid: int) -> str:
+    """A process's name, clean; empty for one that is gone."""
+    try:
+        return one_line(psutil.Process(pid).name(), NAME_LIMIT)
+    except psutil.Error:
+        return ""
+
+
 def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
     # With PIPE there always is one.
     return cast("IO[bytes]", process.stdin)
@@ -117,6 +132,29 @@ class Children:
         """The mark of the next child, which no other child has; the watchdog runs from now on."""
         self.watchdog.start()
         return f"{self._run}{next(self._numbers)}/"
+
+    def leftovers(self) -> tuple[str, ...]:
+        """What earlier runs of this instance left behind, in words. Blocks for a moment."""
+        found = [f"{_name(pid)} (pid {pid})" for pid, mark in self._others().items() if _name(pid)]
+        for program in self.watchdog.programs:
+            found += [f"container {name}" for name in sorted(self._other_containers(program))]
+        return tuple(found)
+
+    def end_leftovers(self) -> None:
+        """End what earlier runs left behind. Blocks for some seconds at most."""
+        for run in {mark.rpartition("/")[0].rpartition("/")[0] for mark in self._others().values()}:
+            reaper.end(set(), f"{run}/")
+        for program in self.watchdog.programs:
+            reaper.stop_containers(program, self._other_containers(program), 3)
+
+    def _others(self) -> dict[int, str]:
+        # Only one engine of an instance runs, so whatever another run marked is nobody's.
+        marks = reaper.marks(self._instance)
+        return {pid: mark for pid, mark in marks.items() if not mark.startswith(self._run)}
+
+    def _other_containers(self, program: reaper.Program) -> set[str]:
+        all_runs = reaper.containers(program, f"mcpmux.instance={self._instance}")
+        return all_runs - reaper.containers(program, f"mcpmux.run={self._run}")
 
     @asynccontextmanager
     async def starting(self) -> AsyncIterator[None]:

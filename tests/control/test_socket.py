@@ -238,3 +238,25 @@ async def test_wrong_values_are_refused_in_words(tmp_path: Path) -> None:
         assert answer["error"]["message"] == "The request 'act' has 2 wrong values."
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("proxy", ProxySnapshot(pid=2)),
+        ("servers", (ServerSnapshot(name="a", state=Health.IDLE),)),
+        ("warnings", ("w",)),
+        ("config_error", "broken"),
+        ("offline", 3),
+        ("leftovers", ("node (pid 1)",)),
+    ],
+)
+def test_whatever_changes_in_a_snapshot_reaches_who_watches(field: str, value: object) -> None:
+    old = EngineSnapshot(proxy=ProxySnapshot(pid=1))
+    new = old.model_copy(update={field: value})
+    for one, other in ((old, new), (new, old)):
+        update = protocol.Update.between(one, other)
+        assert update is not None
+        crossed = protocol.Update.model_validate_json(update.model_dump_json())
+        assert crossed.apply(one) == other
+    assert protocol.Update.between(new, new) is None

@@ -145,7 +145,7 @@ class Terminal:
 
     def wait_for(self, text: str, limit: float = LIMIT) -> None:
         """Wait until `text` was written to the terminal since the last key."""
-        self._read_until(lambda: text.encode() in self.output[self._pressed :], limit, text)
+        self.read_until(lambda: text.encode() in self.output[self._pressed :], limit, text)
 
     def press(self, keys: str) -> None:
         """Type."""
@@ -154,10 +154,11 @@ class Terminal:
 
     def finish(self, limit: float = 12) -> int:
         """Read on until the program has ended; return its exit code."""
-        self._read_until(lambda: self.process.poll() is not None, limit, "the end")
+        self.read_until(lambda: self.process.poll() is not None, limit, "the end")
         return self.process.wait()
 
-    def _read_until(self, done: Callable[[], bool], limit: float, what: str) -> None:
+    def read_until(self, done: Callable[[], bool], limit: float, what: str) -> None:
+        """Read what is written to the terminal until something is so."""
         end = time.monotonic() + limit
         while not done():
             if time.monotonic() > end:

@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -111,6 +112,48 @@ def test_a_killed_engine_leaves_no_container(home: Home, tmp_path: Path) -> None
         container = fake_docker.newest(tmp_path)
         served.process.kill()
         eventually(lambda: alive([container.pid]) == [], 10, "the container stopped")
+
+
+@pytest.mark.behaviour("P17")
+def test_what_a_killed_run_left_behind_is_offered_and_ended_by_a_key(home: Home) -> None:
+    home.write(home.stdio("stubborn", "--stubborn", "--grandchild"))
+    with Served(home, "--port", "0") as served:
+        eventually(lambda: all_up(home), 20, "all connected")
+        family = psutil.Process(served.process.pid).children()
+        (watchdog,) = (each for each in family if "reaper.py" in " ".join(each.cmdline()))
+        left = [pid for pid in descendants(served.process.pid) if pid != watchdog.pid]
+        watchdog.kill()
+        served.process.kill()
+    assert len(left) == 2
+    with Terminal(home, "--config", str(home.config), "--port", "0") as terminal:
+        terminal.wait_for("Left behind by an earlier run")
+        terminal.wait_for(f"(pid {left[0]})")
+        assert alive(left) == left
+        eventually(lambda: all_up(home), 20, "all connected")
+        now = descendants(terminal.process.pid)
+        terminal.press("K")
+        terminal.read_until(lambda: alive(left) == [], 10, "the end of what was left")
+        assert alive(now) == now
+        terminal.press("q")
+        assert terminal.finish() == 0
+
+
+@pytest.mark.behaviour("P16")
+def test_servers_are_served_while_the_screen_is_suspended(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    with Terminal(home, "--config", str(home.config), "--port", "0") as terminal:
+        terminal.wait_for("alpha")
+        eventually(lambda: all_up(home), 20, "connected")
+        terminal.process.send_signal(signal.SIGTSTP)
+        screen = psutil.Process(terminal.process.pid)
+        terminal.read_until(lambda: screen.status() == psutil.STATUS_STOPPED, 5, "the suspension")
+        status = json.loads(home.run("status", "--json", "--config", str(home.config)).out)
+        assert [server["state"] for server in status["servers"]] == ["connected"]
+        health = httpx2.get(status["proxy"]["url"].replace("/mcp", "/healthz"), trust_env=False)
+        assert health.text.strip() == "ok"
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.press("q")
+        assert terminal.finish() == 0
 
 
 @pytest.mark.behaviour("P25")

@@ -172,6 +172,10 @@ class FakeEngine:
         self.put(*(server(name, Health.CONNECTING) for name in names))
         return Imported(added=names)
 
+    async def end_leftovers(self) -> None:
+        await self._answer()
+        self.update(leftovers=())
+
     async def _answer(self) -> None:
         await self.gate.wait()
         if self._ended:

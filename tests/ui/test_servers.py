@@ -350,6 +350,31 @@ async def test_a_port_in_use_is_a_banner_over_rows_that_go_on(tmp_path: Path) ->
         await ui.until(lambda: "in use" not in ui.text)
 
 
+@pytest.mark.behaviour("H14")
+async def test_a_network_that_is_gone_is_one_banner_until_it_is_back(tmp_path: Path) -> None:
+    engine = FakeEngine([server("github")])
+    async with driving(engine, tmp_path) as ui:
+        assert "Offline" not in ui.text
+        engine.update(offline=4)
+        await ui.until(lambda: "Offline: none of 4 servers on other machines" in ui.text)
+        engine.update(offline=0)
+        await ui.until(lambda: "Offline" not in ui.text)
+
+
+@pytest.mark.behaviour("P17")
+async def test_what_an_earlier_run_left_is_a_banner_with_the_key_that_ends_it(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine([server("github")])
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("K")
+        assert "No earlier run left anything behind." in ui.text
+        engine.update(leftovers=("node (pid 812)", "npx (pid 811)"))
+        await ui.until(lambda: "node (pid 812), npx (pid 811). K on the screen" in ui.text)
+        await ui.press("K")
+        await ui.until(lambda: "Left behind" not in ui.text)
+
+
 async def test_what_the_guard_refused_last_is_shown(tmp_path: Path) -> None:
     proxy = ProxySnapshot(pid=1, url=URL, knocks=("old", "Cursor came without a token."))
     async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path) as ui:

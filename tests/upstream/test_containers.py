@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import StdioLaunch
+from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.containers import labelled, program
 from tests.end_to_end.program import eventually
 from tests.fixtures import fake_docker
@@ -132,3 +135,30 @@ async def test_a_container_whose_client_was_killed_is_stopped_before_the_next_st
         await rig.reach(Health.CONNECTED)
         assert ended(first)
         assert not ended(fake_docker.newest(tmp_path))
+
+
+@pytest.mark.behaviour("P17")
+def test_a_container_of_an_earlier_run_is_found_by_its_labels_and_stopped(tmp_path: Path) -> None:
+    env = fake_docker.install(tmp_path)
+    clients = []
+    children = Children("inst")
+    for mark in ("inst/earlier/1/", children.mark(), "other/earlier/1/"):
+        args = labelled("docker", ["run", "--", "sleep", "600"], mark)
+        assert args is not None
+        docker = tmp_path / "bin" / "docker"
+        clients.append(subprocess.Popen([docker, *args], env=env, stdout=subprocess.PIPE))
+    try:
+        eventually(lambda: len(list(tmp_path.glob("*.json"))) == 3, 10, "three containers")
+        children.watchdog.watch_containers(program("docker", env, tmp_path))
+        (found,) = children.leftovers()
+        assert found.startswith("container c")
+        children.end_leftovers()
+        assert children.leftovers() == ()
+        clients[0].wait(10)
+        assert [client.poll() for client in clients[1:]] == [None, None]
+    finally:
+        for client in clients:
+            client.terminate()
+            with client:
+                client.wait(10)
+        asyncio.run(children.close())

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from mcpmux_tui.ui.content import fit, line
 from mcpmux_tui.ui.dialogs.dialog import Dialog
-from mcpmux_tui.ui.keys import MOVES, SCREEN, Context, Key, explanation, label, refusal
+from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, SCREEN, Context, Key, explanation, label, refusal
 
 _GROUPS = ("Find", "mcpmux", "Server", "Your tools")
 _GROUP, _KEY, _LABEL = 12, 5, 12
@@ -45,7 +45,11 @@ class HelpDialog(Dialog[None]):
     def _keys(self) -> list[Content]:
         rows: list[Content] = []
         for group in _GROUPS:
-            for place, key in enumerate(key for key in SCREEN if key.group == group):
+            shown = [key for key in SCREEN if key.group == group]
+            if not self._keys_for.leftovers and LEFTOVERS in shown:
+                # There hardly ever are any; the banner names the key when there are.
+                shown.remove(LEFTOVERS)
+            for place, key in enumerate(shown):
                 rows.append(self._row(group if place == 0 else "", key))
         return rows
 

@@ -24,6 +24,7 @@ from mcpmux_tui.ui.keys import (
     COPY,
     FILTER,
     IMPORT,
+    LEFTOVERS,
     RESTART,
     SCREEN,
     TOGGLE,
@@ -182,6 +183,7 @@ class ServersScreen(Screen[None]):
             any_server=snapshot is not None and bool(snapshot.servers),
             typing=isinstance(self.focused, Input),
             owner=self._owner,
+            leftovers=snapshot is not None and bool(snapshot.leftovers),
         )
 
     def _refused(self, key: Key) -> bool:
@@ -251,6 +253,19 @@ class ServersScreen(Screen[None]):
             demo = self._snapshot is not None and self._snapshot.demo
             where = " to this demo; your own config stays as it is" if demo else ""
             toast(self, f"Added {names}{where}." if names else "Nothing was added.")
+
+    def action_end_leftovers(self) -> None:
+        """End what an earlier run left behind."""
+        if not self._refused(LEFTOVERS):
+            self._work.start(self._end_leftovers())
+
+    async def _end_leftovers(self) -> None:
+        try:
+            await self._engine.end_leftovers()
+        except McpmuxError as error:
+            toast_error(self, error)
+        else:
+            toast(self, "Nothing of an earlier run is left.")
 
     def action_filter(self) -> None:
         """Type what to show."""

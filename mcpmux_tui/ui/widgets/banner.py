@@ -10,11 +10,6 @@ from mcpmux_tui.ui.content import line
 
 ENGINE_ENDED = "The mcpmux engine has ended: nothing is served any more. q quits."
 
-OFFLINE = (
-    "Offline: none of {} servers on other machines can be reached."
-    " They are tried again by themselves; c on a row tries at once."
-)
-
 
 class Banner(Static):
     """Errors first, then warnings; nothing at all when there is nothing to say."""
@@ -33,9 +28,7 @@ class Banner(Static):
             snapshot.config_error,
         ]
         errors = [error for error in errors if error]
-        warnings = [*snapshot.warnings, *proxy.knocks[-1:]]
-        if snapshot.offline:
-            warnings.insert(0, OFFLINE.format(snapshot.offline))
+        warnings = [*snapshot.notices, *proxy.knocks[-1:]]
         if self._told == (errors, warnings):
             return
         self._told = (errors, warnings)
