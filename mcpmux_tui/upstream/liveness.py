@@ -21,19 +21,19 @@ class Liveness:
         self,
         ping: Callable[[float], Awaitable[None]],
         *,
-        remote: bool,
         busy: Callable[[], bool],
         late: Callable[[], None],
         lost: Callable[[UpstreamError], None],
+        note: Callable[[str], None],
         limits: Limits,
     ) -> None:
         """`ping` sends one that may stay unanswered for some seconds; `late` is called when only
         a later one was answered: other connections to the server may be dead."""
         self._ping = ping
-        self._remote = remote
         self._busy = busy
         self._late = late
         self._lost = lost
+        self._note = note
         self._limits = limits
         self._last = asyncio.get_running_loop().time()
         self._doubted = asyncio.Event()
@@ -48,7 +48,7 @@ class Liveness:
         self._doubted.set()
 
     def wake(self) -> None:
-        """The machine was asleep: connections to other machines may be dead."""
+        """Connections may have died in a sleep of the machine: one short ping has to tell."""
         self._woken = True
         self._doubted.set()
 
@@ -56,27 +56,31 @@ class Liveness:
         """Ping when it is time; report a server that does not answer."""
         while True:
             await self._due()
-            if self._busy() and not self._doubted.is_set():
+            doubted = self._doubted.is_set()
+            if self._busy() and not doubted:
                 self.heard()
                 continue
             patience, chances = self._limits.ping, self._limits.ping_misses
-            if self._woken and self._remote:
+            if self._woken:
                 patience, chances = self._limits.wake_ping, 1
             self._woken = False
             self._doubted.clear()
             try:
-                if not await self._answers(patience, chances):
+                answers = await self._answers(patience, chances)
+            except RpcError as error:
+                # An answer all the same.
+                if error.code == METHOD_NOT_FOUND:
+                    return self._note("knows no ping: only its calls tell whether it still answers")
+            else:
+                # A call may have begun meanwhile.
+                if not answers and (doubted or not self._busy()):
                     silent = patience * chances
                     return self._lost(
                         ConnectionLost(
                             f"stopped answering: no reply to a ping within {silent:g} s",
-                            "It is being started again.",
+                            "It is being reconnected.",
                         )
                     )
-            except RpcError as error:
-                # An answer all the same; who knows no ping is not asked again.
-                if error.code == METHOD_NOT_FOUND:
-                    return None
             self.heard()
 
     async def _due(self) -> None:

@@ -84,10 +84,10 @@ class Session:
         self._watching: asyncio.Task[None] | None = None
         self._liveness = Liveness(
             self._ping,
-            remote=transport.pid is None,
             busy=lambda: self._under_way > 0,
             late=self._watch,
             lost=self.lost,
+            note=note,
             limits=limits,
         )
 
@@ -156,8 +156,12 @@ class Session:
 
     def wake(self) -> None:
         """This machine was asleep: find out whether the server is still there."""
-        self._liveness.wake()
-        self._watch()
+        if self._transport.pid is None:
+            self._liveness.wake()
+            self._watch()
+        elif not self._under_way:
+            # Pipes outlive any sleep, and a busy child need not answer at once.
+            self._liveness.doubt()
 
     async def close(self, farewell: ConnectionLost) -> None:
         """Fail what waits with `farewell`, and end the connection; the transport bounds that."""
@@ -173,6 +177,10 @@ class Session:
             self._note("some calls did not end in time")
         finally:
             await self._transport.close()
+
+    def heard(self) -> None:
+        """Learn that something arrived, whoever waits for it."""
+        self._liveness.heard()
 
     def received(self, message: Message) -> None:
         """Take a request or notification of the server."""
@@ -232,7 +240,12 @@ class Session:
         try:
             async with self._calls.begin(method, patience, cap, token) as call:
                 raw_id = call.id
-                message = await self._exchange(Request(raw_id, method, params, name, call.alive))
+
+                def alive() -> None:
+                    call.alive()
+                    self._liveness.heard()
+
+                message = await self._exchange(Request(raw_id, method, params, name, alive))
         except (RequestTimeout, asyncio.CancelledError):
             if cancel and raw_id is not None:
                 self._cancel(raw_id)

@@ -115,6 +115,8 @@ class SseTransport:
 
     def _take(self, event: Event) -> None:
         """Handle one event. Raises NotUnderstood for an address that is not its own."""
+        if self._listener is not None:
+            self._listener.heard()
         if event.type == "endpoint" and self._endpoint is None:
             self._endpoint = self._own_address(event.data)
             self._settled.set()

@@ -165,6 +165,8 @@ class StdioTransport:
         except Malformed as error:
             self._unreadable(data, f"could not be read: {error}")
             return
+        if self._listener is not None:
+            self._listener.heard()
         if message.method is not None:
             if self._listener is not None:
                 self._listener.received(message)

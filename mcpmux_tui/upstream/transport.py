@@ -34,6 +34,10 @@ class Request:
 class Listener(Protocol):
     """The session's side: called on the event loop, must not block."""
 
+    def heard(self) -> None:
+        """Learn that something arrived, whoever waits for it."""
+        ...
+
     def received(self, message: Message) -> None:
         """Take a request or notification of the server."""
         ...

@@ -133,6 +133,8 @@ def test_what_a_killed_run_left_behind_is_offered_and_ended_by_a_key(home: Home)
         now = descendants(terminal.process.pid)
         terminal.press("K")
         terminal.read_until(lambda: alive(left) == [], 10, "the end of what was left")
+        status = ("status", "--config", str(home.config))
+        terminal.read_until(lambda: "Left behind" not in home.run(*status).err, 10, "no banner")
         assert alive(now) == now
         terminal.press("q")
         assert terminal.finish() == 0
