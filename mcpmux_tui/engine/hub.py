@@ -11,6 +11,7 @@ from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.resolve import EnvironmentValues
+from mcpmux_tui.engine.adopted import reap_adopted
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
@@ -104,6 +105,7 @@ class Hub:
             asyncio.create_task(self._watch(), name="config-watch"),
             asyncio.create_task(self._wake(), name="wake"),
             asyncio.create_task(self._look_for_leftovers(), name="leftovers"),
+            asyncio.create_task(reap_adopted(), name="adopted"),
         ]
 
     async def stop(self) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,6 +39,10 @@ def alive(pids: list[int]) -> list[int]:
         for pid in pids
         if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     ]
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.behaviour("P11", "P12", "P15")
@@ -156,6 +161,29 @@ def test_servers_are_served_while_the_screen_is_suspended(home: Home) -> None:
         terminal.process.send_signal(signal.SIGCONT)
         terminal.press("q")
         assert terminal.finish() == 0
+
+
+@pytest.mark.behaviour("P27")
+def test_as_the_first_process_of_a_container_mcpmux_leaves_no_zombies(home: Home) -> None:
+    namespace = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    possible = subprocess.run([*namespace, "true"], capture_output=True, check=False)
+    if possible.returncode != 0:
+        pytest.skip(f"no PID namespace here: {possible.stderr.decode().strip()}")
+    # The shell leaves an orphan that ends at once.
+    home.write(
+        home.stdio("alpha"),
+        f"[servers.shell]\ncommand = 'sh'\nargs = ['-c', '(sleep 0.1 &) ; "
+        f"exec {sys.executable} {RAW_STDIO} --mark {home.mark}']\n",
+    )
+    with Served(home, "--port", "0", before=namespace) as served:
+        eventually(lambda: all_up(home), 20, "all connected")
+        (first,) = psutil.Process(served.process.pid).children()
+        eventually(lambda: not any(map(is_zombie, first.children())), 10, "no zombies")
+        family = first.children(recursive=True)
+        assert len(family) == 3
+        first.send_signal(signal.SIGTERM)
+        served.finish()
+        assert alive([each.pid for each in family]) == []
 
 
 @pytest.mark.behaviour("P25")
