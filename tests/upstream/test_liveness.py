@@ -13,13 +13,14 @@ import httpx2
 import psutil
 import pytest
 
-from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout
-from mcpmux_tui.model.server import Health
+from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout, UpstreamError
+from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.liveness import Liveness
 from tests.fixtures.blackhole import Blackhole
 from tests.fixtures.raw_http import RawHttp, parse
-from tests.upstream.rig import QUICK, Rig, raw, running
+from tests.upstream.rig import DEADLINE, QUICK, Rig, raw, running
 
 WATCHFUL = replace(QUICK, ping_after=0.1, ping=0.2, wake_ping=0.2)
 ASLEEP = replace(QUICK, ping_after=60.0, ping=0.2, wake_ping=0.2)
@@ -50,6 +51,15 @@ async def test_an_idle_server_is_pinged_and_its_answer_keeps_it(era: str) -> Non
         assert rig.states == ["connecting", "connected"]
 
 
+async def test_nothing_watches_a_session_that_is_closed() -> None:
+    async with RawHttp.open() as http, running(HttpLaunch(http.url), limits=WATCHFUL) as rig:
+        await rig.reach(Health.CONNECTED)
+        rig.supervisor.post(Action.DISCONNECT)
+        await rig.reach(Health.IDLE)
+        names = {task.get_name() for task in asyncio.all_tasks()}
+        assert {"fixture-supervisor"} == {each for each in names if "fixture" in each}
+
+
 @pytest.mark.behaviour("LUN-W02")
 async def test_who_knows_no_ping_is_alive_and_not_asked_again() -> None:
     flags = ("--legacy-only", "--no-ping", "--no-get")
@@ -59,6 +69,7 @@ async def test_who_knows_no_ping_is_alive_and_not_asked_again() -> None:
         # Long enough for several more.
         await asyncio.sleep(5 * WATCHFUL.ping_after)
         assert http.server.seen["ping"] == 1
+        assert any("knows no ping" in line for line in rig.journal.of("mcpmux"))
         await rig.call("echo")
         assert rig.states == ["connecting", "connected"]
 
@@ -93,6 +104,87 @@ async def test_a_server_that_does_one_thing_at_a_time_may_take_its_time() -> Non
         # Far longer than all pings of an idle server may take.
         await rig.call("hang", '{"seconds":1.2}')
         assert (await rig.reach(Health.CONNECTED)).pid == first
+        assert rig.states == ["connecting", "connected"]
+
+
+class Mute:
+    """A watch over a session that answers no ping, with calls that a test makes up."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.pings = 0
+        self.missed_two = asyncio.Event()
+        self.lost: asyncio.Future[UpstreamError] = asyncio.get_running_loop().create_future()
+
+    async def ping(self, patience: float) -> None:
+        self.pings += 1
+        if self.pings == 2:
+            self.calls.append("begun between")
+            self.missed_two.set()
+        raise RequestTimeout("no answer")
+
+    @classmethod
+    @asynccontextmanager
+    async def watched(cls, *calls: str) -> AsyncIterator[tuple[Mute, Liveness]]:
+        """The session, and the watch over it while it runs."""
+        mute = cls()
+        mute.calls += calls
+        liveness = Liveness(
+            mute.ping,
+            busy=lambda: bool(mute.calls),
+            late=lambda: None,
+            lost=mute.lost.set_result,
+            note=lambda text: None,
+            limits=replace(QUICK, ping_after=0.01),
+        )
+        task = asyncio.create_task(liveness.run())
+        try:
+            async with asyncio.timeout(DEADLINE):
+                yield mute, liveness
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+@pytest.mark.behaviour("P3")
+async def test_a_call_that_begins_before_a_ping_is_missed_is_given_its_time() -> None:
+    async with Mute.watched() as (mute, _):
+        await mute.missed_two.wait()
+        mute.calls.clear()
+        await mute.lost
+        assert mute.pings == 4
+
+
+@pytest.mark.behaviour("P3")
+async def test_a_call_that_was_silent_to_its_limit_makes_pings_count_for_all() -> None:
+    async with Mute.watched("another") as (mute, liveness):
+        liveness.doubt()
+        await mute.lost
+        assert mute.pings == 2
+
+
+async def test_a_slow_answer_is_an_answer() -> None:
+    flags = ("--legacy-only", "--slow-ping", "0.3")
+    async with running(raw(*flags), limits=WATCHFUL) as rig:
+        first = (await rig.reach(Health.CONNECTED)).pid
+        # Far longer than all pings of a server that answers nothing may take.
+        await asyncio.sleep(5 * WATCHFUL.ping)
+        assert '\\"ping\\":' in (await rig.call("seen")).decode()
+        assert rig.snapshot.pid == first
+        assert rig.states == ["connecting", "connected"]
+
+
+async def test_bytes_of_one_answer_are_life_while_another_call_is_in_doubt() -> None:
+    async with RawHttp.open() as http, swallowable(http, ASLEEP, silence=0.3) as (hole, rig):
+        http.drip = 0.001
+        big = asyncio.create_task(rig.call("big", '{"size":1000}'))
+        slow = asyncio.create_task(rig.call("slow"))
+        await http.until(lambda: http.server.seen["tools/call"] == 2)
+        # The ping needs a new connection.
+        hole.swallows_new = True
+        with pytest.raises(RequestTimeout):
+            await slow
+        assert b"xxx" in await big
         assert rig.states == ["connecting", "connected"]
 
 
@@ -144,6 +236,30 @@ async def test_a_call_on_a_dead_connection_ends_at_its_silence_limit() -> None:
         hole.swallow()
         with pytest.raises(RequestTimeout, match=r"within 0\.5 s"):
             await slow
+
+
+@pytest.mark.behaviour("H13")
+async def test_after_a_sleep_a_busy_child_may_take_its_time() -> None:
+    async with running(raw(), limits=ASLEEP) as rig:
+        first = (await rig.reach(Health.CONNECTED)).pid
+        call = asyncio.create_task(rig.call("hang", '{"seconds":1.0}'))
+        # Until it hangs, which no one can tell.
+        assert not (await asyncio.wait({call}, timeout=0.1))[0]
+        rig.supervisor.wake()
+        await call
+        assert rig.snapshot.pid == first
+        assert rig.states == ["connecting", "connected"]
+
+
+@pytest.mark.behaviour("H13", "P4")
+async def test_after_a_sleep_an_idle_child_that_does_not_answer_is_found() -> None:
+    async with running(raw(), limits=ASLEEP) as rig:
+        first = (await rig.reach(Health.CONNECTED)).pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        rig.supervisor.wake()
+        await rig.reach(Health.RECONNECTING)
+        assert (await rig.reach(Health.CONNECTED)).pid != first
 
 
 @pytest.mark.behaviour("H13")
