@@ -126,6 +126,7 @@ def test_a_broken_file_keeps_the_last_good_set_running_and_says_so(home: Home) -
         assert states(home)["a"]["pid"] == pid
 
 
+@pytest.mark.behaviour("LUN-S03")
 def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -> None:
     home.write("# mine\n", home.stdio("a"))
     with Served(home, "--port", "0"):

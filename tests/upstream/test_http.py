@@ -58,6 +58,15 @@ async def test_large_results_arrive_and_too_large_ones_fail_alone(
         assert text(await rig.call("echo", '{"n":1.0}')) == '{"n":1.0}'
 
 
+@pytest.mark.behaviour("H18")
+@ANSWERS
+async def test_a_result_of_10_mb_arrives_either_way(answers: tuple[str, ...]) -> None:
+    flags = ("--legacy-only", *answers)
+    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url)) as rig:
+        assert len(await rig.call("big", '{"size":10000000}')) > 10_000_000
+
+
+@pytest.mark.behaviour("LUN-T05")
 @ERAS
 async def test_an_error_answer_keeps_its_bytes(era: str) -> None:
     async with RawHttp.open(era) as http, running(HttpLaunch(http.url)) as rig:
@@ -245,6 +254,7 @@ async def test_a_redirect_is_shown_and_not_followed() -> None:
         assert other.counts["POST"] == 0
 
 
+@pytest.mark.behaviour("LIB-C04")
 async def test_401_waits_for_a_person() -> None:
     async with RawHttp.open("--status", "401") as http, running(HttpLaunch(http.url)) as rig:
         snapshot = await rig.reach(Health.NEEDS_SIGN_IN)
@@ -338,6 +348,7 @@ async def test_headers_that_http_cannot_carry_are_said(headers: dict[str, str]) 
         assert "cannot be sent" in failed.summary
 
 
+@pytest.mark.behaviour("LUN-T04")
 async def test_a_server_that_goes_away_is_noticed_and_comes_back() -> None:
     http = RawHttp(parse(("--legacy-only",)))
     listener = await http.listen()

@@ -74,7 +74,7 @@ async def test_the_exit_is_seen_while_a_grandchild_holds_the_pipes(
     assert group(child.pid) == []
 
 
-@pytest.mark.behaviour("P11", "P12", "MUX-P01")
+@pytest.mark.behaviour("P11", "P12", "MUX-P01", "AMG-X01")
 @pytest.mark.parametrize(
     "script",
     [

@@ -187,7 +187,9 @@ STEPS = st.one_of(
 )
 
 
-@pytest.mark.behaviour("MUX-S02", "MUX-C04", "MUX-C05", "LIB-C08", "PRX-H01", "P21", "P22", "P23")
+@pytest.mark.behaviour(
+    "MUX-C01", "MUX-C04", "MUX-C05", "MUX-S01", "MUX-S02", "LIB-C08", "PRX-H01", "P21", "P22", "P23"
+)
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEPS, max_size=40), enabled=st.booleans())
 def test_no_walk_makes_an_illegal_move_or_a_dead_end(

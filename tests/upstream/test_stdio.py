@@ -53,6 +53,7 @@ async def test_a_2026_server_is_told_who_asks() -> None:
         }
 
 
+@pytest.mark.behaviour("LUN-T05")
 async def test_an_error_answer_keeps_its_bytes() -> None:
     async with running(raw()) as rig:
         with pytest.raises(RpcError) as caught:
@@ -147,7 +148,7 @@ async def test_a_servers_ping_is_answered_and_its_other_requests_are_refused() -
         assert (answers[1]["id"], answers[1]["error"]["code"]) == (2, -32601)
 
 
-@pytest.mark.behaviour("P1")
+@pytest.mark.behaviour("P1", "LUN-S07", "LUN-T04")
 async def test_a_crash_fails_its_calls_at_once_and_the_server_comes_back() -> None:
     async with running(raw()) as rig:
         first = (await rig.reach(Health.CONNECTED)).pid
@@ -249,6 +250,7 @@ async def test_a_storm_of_changes_is_a_few_refreshes() -> None:
         assert seen["methods"]["tools/list"] < 20
 
 
+@pytest.mark.behaviour("MUX-C08")
 async def test_all_pages_of_tools_are_listed() -> None:
     async with running(raw("--tools", "100", "--page-size", "7")) as rig:
         snapshot = await rig.reach(Health.CONNECTED)
@@ -302,6 +304,7 @@ async def test_a_server_that_does_not_read_holds_up_nobody_but_its_own_calls() -
         assert all(isinstance(result, RequestTimeout) for result in results)
 
 
+@pytest.mark.behaviour("MUX-C02")
 async def test_a_start_without_end_is_given_up() -> None:
     limits = replace(QUICK, start=0.3, probe=0.1, retry_first=60)
     async with running(raw("--start-after", "60"), limits=limits) as rig:

@@ -29,6 +29,7 @@ class Missing(PlainValues):
         return launch
 
 
+@pytest.mark.behaviour("MUX-S09")
 async def test_a_server_connects_at_once_and_says_so() -> None:
     async with running(raw()) as rig:
         assert rig.snapshot.state is Health.CONNECTING
@@ -68,7 +69,7 @@ async def test_a_broken_entry_is_a_failed_row_with_its_line() -> None:
         assert rig.snapshot.state is Health.FAILED
 
 
-@pytest.mark.behaviour("P19")
+@pytest.mark.behaviour("P19", "LUN-S06")
 async def test_missing_values_are_named_together_and_no_timer_asks_again() -> None:
     values = Missing("TOKEN", "URL")
     async with running(raw(), values=values) as rig:
@@ -142,6 +143,7 @@ async def test_only_the_last_lines_of_stderr_explain_an_exit() -> None:
         assert len(rig.journal.of("stderr")) >= 50
 
 
+@pytest.mark.behaviour("LUN-W04", "LIB-B01")
 async def test_waits_between_tries_grow_and_a_person_can_go_ahead() -> None:
     limits = replace(QUICK, retry_first=0.1, retry_most=60.0, crashes=50)
     async with running(raw("--exit", "1"), limits=limits) as rig:
@@ -221,6 +223,28 @@ async def test_ready_does_not_wait_for_a_try_that_comes_too_late() -> None:
         assert time.monotonic() - started < 0.5
 
 
+@pytest.mark.behaviour("MUX-C03", "MUX-S03")
+async def test_connecting_what_is_connected_starts_nothing() -> None:
+    async with running(raw()) as rig:
+        before = await rig.reach(Health.CONNECTED)
+        rig.supervisor.post(Action.CONNECT)
+        rig.supervisor.record_call("echo", ok=True)
+        after = await rig.until(lambda snapshot: snapshot.calls == 1)
+        assert (after.pid, after.generation) == (before.pid, before.generation)
+        assert rig.states == ["connecting", "connected"]
+
+
+@pytest.mark.behaviour("LIB-B04")
+async def test_a_person_who_retries_clears_the_crash_limit(tmp_path: Path) -> None:
+    async with running(raw("--exit", "1")) as rig:
+        await rig.reach(Health.FAILED)
+        ends = rig.states.count("reconnecting")
+        rig.supervisor.post(Action.RETRY)
+        await rig.until(lambda _: rig.states.count("reconnecting") == 2 * ends)
+        await rig.reach(Health.FAILED)
+
+
+@pytest.mark.behaviour("MUX-C06")
 async def test_a_list_that_cannot_be_had_is_a_degraded_server() -> None:
     async with running(raw(), limits=replace(QUICK, page=0.0)) as rig:
         degraded = await rig.reach(Health.DEGRADED)
@@ -252,6 +276,7 @@ async def test_finished_calls_are_counted_on_the_row() -> None:
         assert counted.last_activity is not None
 
 
+@pytest.mark.behaviour("LIB-L05")
 async def test_lists_stay_while_a_server_is_away() -> None:
     limits = replace(QUICK, retry_first=60.0, retry_most=60.0)
     async with running(raw(), limits=limits) as rig:
