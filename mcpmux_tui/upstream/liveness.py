@@ -1,7 +1,7 @@
 """Notices that a server has stopped answering: by a ping, when nothing was heard for a while.
 
-While calls are under way, their own silence limits rule: many servers do one thing at a time and
-answer no ping meanwhile. A call that was silent to its limit is a doubt, which a ping settles.
+While calls are under way, no missed ping counts, for their own silence limits rule: many servers do
+one thing at a time. A call that was silent to its limit is a doubt, which pings settle.
 """
 
 from __future__ import annotations
@@ -57,9 +57,6 @@ class Liveness:
         while True:
             await self._due()
             doubted = self._doubted.is_set()
-            if self._busy() and not doubted:
-                self.heard()
-                continue
             patience, chances = self._limits.ping, self._limits.ping_misses
             if self._woken:
                 patience, chances = self._limits.wake_ping, 1
@@ -72,7 +69,6 @@ class Liveness:
                 if error.code == METHOD_NOT_FOUND:
                     return self._note("knows no ping: only its calls tell whether it still answers")
             else:
-                # A call may have begun meanwhile.
                 if not answers and (doubted or not self._busy()):
                     silent = patience * chances
                     return self._lost(

@@ -89,7 +89,7 @@ async def test_a_stopped_child_is_found_by_pings_killed_and_started_again() -> N
 
 @pytest.mark.behaviour("P3")
 async def test_a_server_that_hangs_in_a_call_is_started_again_once_the_call_has_failed() -> None:
-    async with running(raw(), limits=WATCHFUL, silence=0.5) as rig:
+    async with running(raw(), limits=ASLEEP, silence=0.5) as rig:
         first = (await rig.reach(Health.CONNECTED)).pid
         with pytest.raises(RequestTimeout, match=r"within 0\.5 s"):
             await rig.call("hang", '{"seconds":60}')
@@ -265,7 +265,9 @@ async def test_after_a_sleep_an_idle_child_that_does_not_answer_is_found() -> No
 @pytest.mark.behaviour("H13")
 @ERAS
 async def test_after_a_sleep_a_dead_server_is_found_at_once_and_its_calls_fail(era: str) -> None:
-    async with RawHttp.open(era) as http, swallowable(http, ASLEEP) as (hole, rig):
+    # It is the short ping that finds it.
+    limits = replace(ASLEEP, ping=60.0)
+    async with RawHttp.open(era) as http, swallowable(http, limits) as (hole, rig):
         slow = asyncio.create_task(rig.call("slow"))
         await http.until(lambda: http.server.seen["tools/call"])
         hole.swallows_new = True
