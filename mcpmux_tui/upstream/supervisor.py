@@ -356,7 +356,6 @@ class Supervisor:
     def _stop(self, after: Health) -> None:
         """End what there is, then rest in `after`."""
         self._cancel_timer()
-        self._cut_off = False
         self._session = None
         if self._attempt is None:
             self._rest(after)
@@ -372,6 +371,7 @@ class Supervisor:
     def _rest(self, health: Health) -> None:
         if health is Health.CONNECTING:
             return self._begin()
+        self._cut_off = False
         dropped = health is Health.DISABLED and self._lists != Lists()
         if dropped:
             self._lists = Lists()
