@@ -96,6 +96,7 @@ class Supervisor:
         self._timer: asyncio.TimerHandle | None = None
         self._after_stop = Health.IDLE
         self._cut_off = False
+        """Whether the last try found no way to the server."""
         self._use = Use()
         self._uncounted: list[str] = []
         self._moved = asyncio.Event()
@@ -371,7 +372,6 @@ class Supervisor:
     def _rest(self, health: Health) -> None:
         if health is Health.CONNECTING:
             return self._begin()
-        self._cut_off = False
         dropped = health is Health.DISABLED and self._lists != Lists()
         if dropped:
             self._lists = Lists()

@@ -314,6 +314,22 @@ async def test_after_a_sleep_nobody_waits_for_the_end_of_a_back_off() -> None:
     await http.close(listener)
 
 
+@pytest.mark.behaviour("H14")
+async def test_an_absent_server_is_tried_more_often_than_one_that_answers_wrongly() -> None:
+    http = RawHttp(parse(("--status", "503")))
+    listener = await http.listen()
+    limits = replace(ASLEEP, retry_first=0.02, retry_most=0.02, retry_most_remote=60.0)
+    async with running(HttpLaunch(http.url), limits=limits) as rig:
+        wrong = await rig.until(lambda s: s.state is Health.RECONNECTING and s.attempt == 5)
+        await http.close(listener)
+        absent = await rig.until(lambda s: s.state is Health.RECONNECTING and s.attempt > 5)
+    assert "503" in wrong.detail
+    assert "refused" in absent.detail
+    waits = [(each.retry_at or 0.0) - (each.since or 0.0) for each in (wrong, absent)]
+    assert waits[0] > 0.3
+    assert waits[1] < 0.1
+
+
 @pytest.mark.behaviour("H19", "H20")
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 async def test_a_lively_call_ends_at_its_hard_cap(transport: str) -> None:
