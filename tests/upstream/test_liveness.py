@@ -163,15 +163,17 @@ async def test_a_call_that_was_silent_to_its_limit_makes_pings_count_for_all() -
         assert mute.pings == 2
 
 
-async def test_a_slow_answer_is_an_answer() -> None:
+@pytest.mark.parametrize("transport", ["stdio", "sse"])
+async def test_a_slow_answer_is_an_answer(transport: str) -> None:
     flags = ("--legacy-only", "--slow-ping", "0.3")
-    async with running(raw(*flags), limits=WATCHFUL) as rig:
-        first = (await rig.reach(Health.CONNECTED)).pid
-        # Far longer than all pings of a server that answers nothing may take.
-        await asyncio.sleep(5 * WATCHFUL.ping)
-        assert '\\"ping\\":' in (await rig.call("seen")).decode()
-        assert rig.snapshot.pid == first
-        assert rig.states == ["connecting", "connected"]
+    async with RawHttp.open("--old-sse", *flags) as http:
+        launch = raw(*flags) if transport == "stdio" else HttpLaunch(http.url, transport="sse")
+        async with running(launch, limits=WATCHFUL) as rig:
+            await rig.reach(Health.CONNECTED)
+            # Far longer than all pings of a server that answers nothing may take.
+            await asyncio.sleep(5 * WATCHFUL.ping)
+            assert '\\"ping\\":' in (await rig.call("seen")).decode()
+            assert rig.states == ["connecting", "connected"]
 
 
 async def test_bytes_of_one_answer_are_life_while_another_call_is_in_doubt() -> None:
