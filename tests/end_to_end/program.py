@@ -74,6 +74,10 @@ class Home:
                     found.append(process)
         return found
 
+    def is_empty(self) -> bool:
+        """Whether no process carries the mark."""
+        return not self.survivors()
+
     def clean_up(self) -> None:
         """Kill what a failed test left behind."""
         for process in self.survivors():

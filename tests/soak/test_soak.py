@@ -170,7 +170,7 @@ class Soak:
         await asyncio.sleep(1)
         now = Measured.now()
         self.measured.append(now)
-        print(  # noqa: T201
+        print(
             f"{len(self.measured):3} {now.memory:7.2f} MiB {now.tasks} tasks {now.threads} threads"
             f" {now.descriptors} descriptors, {self.faults.total()} faults,"
             f" {self.calls.total()} calls, {len(self.failed)} failed",
@@ -278,7 +278,7 @@ async def warm_up() -> None:
 @pytest.mark.timeout(SECONDS + 300)
 @pytest.mark.behaviour("X18")
 async def test_ten_minutes_of_faults_harm_nobody_else_and_leave_nothing() -> None:
-    print(f"\nseed {SEED}, {SECONDS:g} s")  # noqa: T201
+    print(f"\nseed {SEED}, {SECONDS:g} s")
     await warm_up()
     children = Children("soak", LIMITS)
     async with AsyncExitStack() as stack:
@@ -309,7 +309,7 @@ async def test_ten_minutes_of_faults_harm_nobody_else_and_leave_nothing() -> Non
         finally:
             await asyncio.gather(*(each.supervisor.close() for each in (*steady, *faulty)))
             await children.close()
-    print(json.dumps(soak.faults.most_common()))  # noqa: T201
+    print(json.dumps(soak.faults.most_common()))
     assert soak.failed == []
     assert [each.illegal for each in (*steady, *faulty)] == [[]] * 12
     assert reaper.marked("soak/") == set()

@@ -18,6 +18,7 @@ from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.supervisor import Supervisor
+from tests.fixtures.leaks import INSTANCE
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 DEADLINE = 15.0
@@ -71,7 +72,7 @@ class Rig:
         self.seen: list[ServerSnapshot] = []
         self.listings = 0
         self._moved = asyncio.Event()
-        self.children = Children("test", limits)
+        self.children = Children(INSTANCE, limits)
         self.supervisor = Supervisor(
             spec,
             values=values or PlainValues(),

@@ -14,6 +14,7 @@ from mcpmux_tui.model.server import Health
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
+from tests.fixtures.leaks import INSTANCE
 from tests.upstream.rig import DEADLINE, raw, running
 
 OWNER = """
@@ -61,7 +62,7 @@ async def test_when_the_owner_is_killed_the_watchdog_leaves_nobody() -> None:
 
 
 async def test_a_killed_watchdog_is_back_with_the_next_child_and_knows_the_older_ones() -> None:
-    children = Children("test")
+    children = Children(INSTANCE)
     mark = children.mark()
     # Without the mark, only what the watchdog was told leads to this one.
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: ASYNC220
@@ -101,7 +102,7 @@ async def test_a_child_gets_a_mark_of_its_own() -> None:
 
 @pytest.mark.behaviour("P24")
 async def test_children_start_in_waves_and_a_slow_one_gives_its_turn_back() -> None:
-    children = Children("test", Limits(starts=1, start_turn=0.05))
+    children = Children(INSTANCE, Limits(starts=1, start_turn=0.05))
     order: list[str] = []
     hung = asyncio.Event()
 

@@ -22,6 +22,7 @@ from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.sse import SseTransport
 from mcpmux_tui.upstream.stdio import StdioTransport
 from mcpmux_tui.upstream.transport import Transport
+from tests.fixtures.leaks import INSTANCE
 from tests.upstream.rig import FIXTURES, Lines, PlainValues, running
 
 SERVER = str(FIXTURES / "sdk_server.py")
@@ -86,7 +87,7 @@ async def talk(transport: Transport, era: Era) -> None:
 
 @pytest.mark.parametrize("era", list(Era))
 async def test_a_whole_session_over_stdio(era: Era) -> None:
-    children = Children("test", LIMITS)
+    children = Children(INSTANCE, LIMITS)
     await talk(
         StdioTransport(
             "sdk",

@@ -1,0 +1,1 @@
+"""Measurements, run by hand on a quiet machine: `python -m tests.benchmarks.NAME`."""

@@ -1,0 +1,69 @@
+"""The checks of the test kit see what they are there to see."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from mcpmux_tui.upstream import reaper
+from tests.fixtures.leaks import INSTANCE, Left
+
+_SLEEP = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+
+
+def _child() -> Callable[[], object]:
+    child = subprocess.Popen(_SLEEP, stdin=subprocess.PIPE)
+    return child.communicate
+
+
+def _orphan() -> Callable[[], object]:
+    """A process that is not this one's child any more, with a mark of this run."""
+    script = f"import subprocess as s; s.Popen({_SLEEP!r}, stdin=0, stdout=-3, stderr=-3)"
+    env = {**os.environ, reaper.MARK: f"{INSTANCE}/1/1/"}
+    ours, theirs = os.pipe()
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], stdin=ours, env=env, check=True)
+    os.close(ours)
+    return lambda: os.close(theirs)
+
+
+def _task() -> Callable[[], object]:
+    task = asyncio.create_task(asyncio.Event().wait())
+    return task.cancel
+
+
+def _thread() -> Callable[[], object]:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    return done.set
+
+
+def _descriptor() -> Callable[[], object]:
+    descriptor = os.dup(0)
+    return lambda: os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("leak", "said"),
+    [(_child, "process "), (_orphan, "process "), (_task, "task "), (_thread, "thread "),
+     (_descriptor, "1 descriptors")],
+)  # fmt: skip
+async def test_what_is_left_behind_is_named(
+    leak: Callable[[], Callable[[], object]], said: str
+) -> None:
+    before = Left.now()
+    assert Left.now().more_than(before) == []
+    mend = leak()
+    try:
+        left = Left.now().more_than(before)
+        assert any(each.startswith(said) for each in left), left
+    finally:
+        with suppress(asyncio.CancelledError):
+            mend()
