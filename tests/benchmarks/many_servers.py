@@ -21,8 +21,8 @@ from mcpmux_tui.model.server import Health
 from tests.end_to_end.program import Home, Terminal, home_at
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-HELP = "half a page on"
-"""Words of the help, which `?` opens."""
+KEYS = {"/": "state or command", "?": "half a page on"}
+"""Keys, and words that they bring to the screen: a line, and a whole dialog."""
 
 
 class Connected:
@@ -51,11 +51,11 @@ class Connected:
         await client.close()
 
 
-def key(terminal: Terminal) -> float:
-    """Open the help and close it again; seconds from the first key to the words on the screen."""
+def press(terminal: Terminal, key: str) -> float:
+    """Open something and close it again; seconds from the key to its words on the screen."""
     started = time.monotonic()
-    terminal.press("?")
-    terminal.wait_for(HELP)
+    terminal.press(key)
+    terminal.wait_for(KEYS[key])
     took = time.monotonic() - started
     terminal.press("\x1b")
     quiet = time.monotonic() + 0.15
@@ -68,15 +68,18 @@ def measure(home: Home) -> None:
     home.write(*(home.stdio(f"server-{number:03}") for number in range(COUNT)))
     state = Path(home.env["MCPMUX_STATE_DIR"])
     load = psutil.getloadavg()[0]
+    starting: dict[str, list[float]] = {key: [] for key in KEYS}
+    up: dict[str, list[float]] = {key: [] for key in KEYS}
     started = time.monotonic()
     with Terminal(home, "--config", str(home.config), "--port", "0") as terminal:
         terminal.wait_for("server-000")
         first = time.monotonic() - started
         connected = Connected(state)
-        keys = []
         while not connected.all.is_set():
-            keys.append(key(terminal))
-        after = [key(terminal) for _ in range(20)]
+            for key, times in starting.items():
+                times.append(press(terminal, key))
+        for key, times in up.items():
+            times += [press(terminal, key) for _ in range(20)]
         engine = psutil.Process(terminal.process.pid).children()[0]
         memory = engine.memory_info().rss / 1024 / 1024
         terminal.press("q")
@@ -88,11 +91,12 @@ def measure(home: Home) -> None:
     print(f"{COUNT} servers, {psutil.cpu_count()} cores, load {load:.1f} before")
     print(f"  first row on the screen      {first:6.2f} s")
     print(f"  all connected                {connected.at - started:6.2f} s")
-    for title, times in (("while they start", keys), ("when all are up", after)):
-        print(
-            f"  a key, {title:<18} {statistics.median(times) * 1000:6.0f} ms median,"
-            f" {max(times) * 1000:.0f} ms at most of {len(times)}"
-        )
+    for title, measured in (("while they start", starting), ("when all are up", up)):
+        for key, times in measured.items():
+            print(
+                f"  {key} {title:<26} {statistics.median(times) * 1000:6.0f} ms median,"
+                f" {max(times) * 1000:.0f} ms at most of {len(times)}"
+            )
     print(f"  engine's memory              {memory:6.1f} MiB")
     print(f"  all gone after quitting      {gone:6.2f} s")
 
