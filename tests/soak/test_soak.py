@@ -31,6 +31,7 @@ from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.supervisor import Supervisor
+from tests.fixtures.leaks import INSTANCE
 from tests.upstream.rig import FIXTURES, QUICK, PlainValues, raw
 from tests.upstream.test_state_machine import LEGAL
 
@@ -280,7 +281,7 @@ async def warm_up() -> None:
 async def test_ten_minutes_of_faults_harm_nobody_else_and_leave_nothing() -> None:
     print(f"\nseed {SEED}, {SECONDS:g} s")
     await warm_up()
-    children = Children("soak", LIMITS)
+    children = Children(INSTANCE, LIMITS)
     async with AsyncExitStack() as stack:
 
         async def http(name: str, *flags: str) -> Server:
@@ -312,7 +313,7 @@ async def test_ten_minutes_of_faults_harm_nobody_else_and_leave_nothing() -> Non
     print(json.dumps(soak.faults.most_common()))
     assert soak.failed == []
     assert [each.illegal for each in (*steady, *faulty)] == [[]] * 12
-    assert reaper.marked("soak/") == set()
+    assert reaper.marked(f"{INSTANCE}/") == set()
     first, *_, last = soak.measured[min(1, len(soak.measured) - 1) :] * 2
     assert {(each.tasks, each.threads, each.descriptors) for each in soak.measured} == {
         (last.tasks, last.threads, last.descriptors)
