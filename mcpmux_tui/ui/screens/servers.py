@@ -270,8 +270,12 @@ class ServersScreen(Screen[None]):
     def action_filter(self) -> None:
         """Type what to show."""
         if not self._refused(FILTER):
-            self.add_class("-filtering")
+            self._show_filter(True)
             self.query_one("#filter").focus()
+
+    def _show_filter(self, shown: bool) -> None:
+        # On the bar itself: a class of the screen would have every row styled anew.
+        self.query_one("#filter-bar").set_class(shown, "-shown")
 
     @on(Input.Changed, "#filter")
     def _filter(self, event: Input.Changed) -> None:
@@ -286,13 +290,13 @@ class ServersScreen(Screen[None]):
     def action_keep_filter(self) -> None:
         """Leave the filter as it is, and go back to the rows."""
         text = self.query_one("#filter", Input).value
-        self.set_class(bool(text.strip()), "-filtering")
+        self._show_filter(bool(text.strip()))
         self.query_one(Rows).focus()
 
     def action_back(self) -> None:
         """Clear the filter and the messages."""
         self.query_one("#filter", Input).value = ""
-        self.remove_class("-filtering")
+        self._show_filter(False)
         self._focus_home()
         self.app.clear_notifications()
 

@@ -57,6 +57,10 @@ class Rows(VerticalScroll, can_focus=True):
 
         rows: int
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Style what looks different with the focus; a hundred rows take their time."""
+        self.app.stylesheet.update_nodes([self, *self.query(".-cursor")])
+
     def action_down(self) -> None:
         """Move to the next row."""
         self._move(1)
