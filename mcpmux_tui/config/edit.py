@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import fcntl
+import glob
 import json
 import os
 import re
@@ -18,7 +19,7 @@ import tomlkit
 from pydantic import JsonValue
 from tomlkit.exceptions import TOMLKitError
 
-from mcpmux_tui.config.file import SIZE_LIMIT, Document, parse
+from mcpmux_tui.config.file import SIZE_LIMIT, VERSION, Document, parse
 from mcpmux_tui.config.schema import server_spec, shown_name
 from mcpmux_tui.config.statements import statements
 from mcpmux_tui.model import jsonc, textfile
@@ -29,6 +30,7 @@ _HEADER = """\
 # The servers of mcpmux. Edit as you like: mcpmux applies a saved change by itself.
 
 """
+_DRAFT = "mcpmux-"
 _BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
@@ -108,6 +110,7 @@ def _edit(path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(target.parent):
+            _sweep(target)
             before = _read(target)
             text = textfile.decode(before or b"", path)
             after = _changed(path, text, change, in_toml)
@@ -129,6 +132,13 @@ def _changed(
     path: Path, text: str, change: Callable[[_Servers], None], in_toml: Callable[[str], str]
 ) -> str:
     document = parse(path, text) if text.strip() else _empty(path)
+    version = document.rest.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ConfigError(
+            f"{shown(path)} is of version {version}, which is newer than this mcpmux.",
+            "Update mcpmux, or make this change in your editor.",
+            path=path,
+        )
     if document.form == "json":
         return _json(path, text, document, change)
     servers, rest = _data(text)
@@ -244,9 +254,17 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _sweep(target: Path) -> None:
+    """Remove drafts of saves that were cut short; under the lock none is still being written."""
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.{_DRAFT}*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
 def _replace(target: Path, before: bytes | None, after: bytes) -> None:
     """Put `after` in place of `before` in one step: at any moment the file is old or new."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(
+        prefix=f".{target.name}.{_DRAFT}", suffix=".tmp", dir=target.parent
+    )
     temporary = Path(name)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor

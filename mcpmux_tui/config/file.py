@@ -28,6 +28,8 @@ from mcpmux_tui.paths import shown
 from mcpmux_tui.text import one_line
 
 SIZE_LIMIT = 10 * textfile.MIB
+VERSION = 1
+"""Of the form of the file; a file need not name it."""
 _JSON_KEYS = ("mcpServers", "servers")
 _TOML_PLACE = re.compile(r"\s*\((?:at line (\d+), column (\d+)|at end of document)\)$")
 _FIX = "Fix it and save; mcpmux reads the file again by itself."
@@ -36,6 +38,7 @@ _FIX = "Fix it and save; mcpmux reads the file again by itself."
 class _File(Table):
     """What may stand beside the servers."""
 
+    version: int = Field(VERSION, ge=1, description="the number of a version")
     proxy: dict[str, object] = Field({}, description="a table")
     inputs: list[object] = Field([], description="a list")
 
@@ -243,6 +246,11 @@ def _around(path: Path, document: Document) -> tuple[ProxySpec, Iterator[str]]:
 
 
 def _warnings(rest: _File, proxy: _Proxy) -> Iterator[str]:
+    if rest.version > VERSION:
+        yield (
+            f"The config is of version {rest.version}, newer than this mcpmux, which reads what it"
+            " understands and changes nothing in it."
+        )
     yield from unknown_keys(rest, "")
     yield from unknown_keys(proxy, " in `[proxy]`")
     for origin in proxy.allowed_origins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import select
@@ -15,6 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from mcpmux_tui import paths
 from mcpmux_tui.engine.login_shell import started_from_shell
 from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
+
+_log = logging.getLogger(__name__)
 
 _LOCK = "engine.lock"
 _TOKEN = "token"  # noqa: S105 - a file's name
@@ -155,6 +158,9 @@ class InstanceLock:
             pid = _holder(descriptor)
             os.close(descriptor)
             raise AlreadyRunning(pid) from None
+        except OSError as error:
+            # Some network file systems have no locks; the port still tells a second engine apart.
+            _log.warning("%s cannot be locked: %s", path, error.strerror)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         return cls(descriptor)

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import codecs
+import errno
+import io
 import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -321,6 +326,113 @@ def test_at_every_step_the_file_is_old_or_new(
     monkeypatch.undo()
     assert read(path) == TOML
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mcpmux_tui.config import edit
+
+def die(*_, **__):
+    os._exit(9)
+
+step = sys.argv[2]
+if step == "written":
+    real = os.fsync
+    os.fsync = die
+elif step == "synced":
+    edit._read = (lambda read, seen=[]: lambda target: (
+        seen.append(1), die() if len(seen) > 1 else read(target))[1])(edit._read)
+elif step == "ready":
+    Path.replace = die
+elif step == "replaced":
+    real = Path.replace
+    Path.replace = lambda one, other: (real(one, other), die())
+edit.add_server(Path(sys.argv[1]), "new", {"command": "x"})
+"""
+
+
+@pytest.mark.behaviour("F2")
+@pytest.mark.parametrize(
+    ("step", "new"), [("written", False), ("synced", False), ("ready", False), ("replaced", True)]
+)
+def test_killed_at_any_step_the_file_is_whole_and_the_next_save_sweeps(
+    path: Path, step: str, new: bool
+) -> None:
+    others = [path.with_name(f".{path.name}.swp"), path.with_name(f".{path.name}.old.tmp")]
+    for other in others:
+        other.write_text("somebody else's", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", KILLED, path, step], check=False)
+    assert done.returncode == 9
+    assert ("new" in tomllib.loads(read(path))["servers"]) is new
+    assert len(list(path.parent.iterdir())) == 3 + (not new)
+    edit.add_server(path, "later", ENTRY)
+    assert {each.name for each in path.parent.iterdir()} == {
+        path.name, *(other.name for other in others)
+    }  # fmt: skip
+
+
+@pytest.mark.behaviour("F1")
+def test_at_no_byte_does_a_full_disk_cost_anything(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(TOML) + 40
+
+    class Full(io.FileIO):
+        """A file on a disk that has room for so many bytes."""
+
+        room = 0
+
+        def write(self, data: Any) -> int:
+            if len(data) > self.room:
+                super().write(bytes(data)[: self.room])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(edit, "open", lambda file, mode: Full(file, "w"), raising=False)
+    for room in range(size):
+        Full.room = room
+        with pytest.raises(ConfigError, match=r"No space left on device\. It is as before"):
+            edit.add_server(path, "new", ENTRY)
+        assert read(path) == TOML
+        assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.behaviour("F7")
+@pytest.mark.parametrize("name", ["config.toml", "config.json"])
+def test_a_file_of_a_newer_version_is_never_changed(tmp_path: Path, name: str) -> None:
+    newer = {
+        "config.toml": "version = 99\n[servers.a]\ncommand = 'x'\n",
+        "config.json": '{"version": 99, "mcpServers": {"a": {"command": "x"}}}',
+    }[name]
+    path = tmp_path / name
+    path.write_text(newer, encoding="utf-8")
+    config = load(path, required=True)
+    assert [spec.name for spec in config.servers] == ["a"]
+    assert config.warnings[0].startswith("The config is of version 99, newer than this mcpmux")
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: edit.add_server(path, "b", ENTRY),
+        lambda: edit.remove_server(path, "a"),
+        lambda: edit.set_enabled(path, "a", False),
+    )
+    for change in changes:
+        with pytest.raises(ConfigError, match="version 99, which is newer than this mcpmux"):
+            change()
+    assert read(path) == newer
+
+
+@pytest.mark.behaviour("F8")
+@pytest.mark.parametrize("reason", [errno.EROFS, errno.EACCES])
+def test_a_file_that_may_only_be_read_is_used_and_not_changed(
+    path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(ConfigError, match=f"could not be written: {os.strerror(reason)}"):
+        edit.add_server(path, "new", ENTRY)
+    assert load(path, required=True).servers
 
 
 @pytest.mark.behaviour("F5")

@@ -120,6 +120,7 @@ def test_name_content_line_ends_and_byte_order_mark_decide_nothing_wrongly(
     assert loaded(tmp_path, data, name).servers == (ServerSpec("a", StdioLaunch("x")),)
 
 
+@pytest.mark.behaviour("LUN-G01")
 def test_a_missing_default_file_has_no_servers(tmp_path: Path) -> None:
     assert load(tmp_path / "config.toml", required=False) == Config()
 
@@ -130,6 +131,7 @@ def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.behaviour("LUN-G01")
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing yet\n"])
 def test_an_empty_file_has_no_servers(tmp_path: Path, text: str) -> None:
     assert loaded(tmp_path, text) == Config()
@@ -215,7 +217,7 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.behaviour("A7")
+@pytest.mark.behaviour("A7", "AMG-V02")
 def test_a_broken_entry_is_a_failed_row_and_the_others_live(tmp_path: Path) -> None:
     good = '[servers.good]\ncommand = "x"\n\n'
     text = good + "".join(f"[servers.{name}]\n{body}\n" for name, (body, _) in BROKEN.items())

@@ -12,7 +12,7 @@ B = ServerSpec("b", HttpLaunch("https://b.example"))
 C = ServerSpec("c", None, EntryProblem("why", 3))
 
 
-@pytest.mark.behaviour("F3")
+@pytest.mark.behaviour("F3", "AMG-R02")
 def test_each_server_is_in_one_part_as_the_new_config_has_it() -> None:
     changed = replace(B, timeout=5)
     assert diff(Config((A, B, C)), Config((changed, A, replace(C, name="d")))) == Plan(

@@ -48,6 +48,7 @@ def replace(path: Path, text: str) -> None:
     path.with_suffix(".new").replace(path)
 
 
+@pytest.mark.behaviour("AMG-W01")
 async def test_writing_replacing_and_removing_are_seen(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     write(path, "a = 1")
@@ -91,6 +92,7 @@ async def test_the_target_of_a_link_and_a_new_target_are_seen(tmp_path: Path) ->
         await seen_again(seen)
 
 
+@pytest.mark.behaviour("AMG-W01")
 async def test_other_files_and_the_mere_passing_of_time_are_no_change(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     write(path, "a = 1")

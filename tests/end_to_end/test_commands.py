@@ -106,6 +106,7 @@ def test_a_missing_config_is_an_error_and_nothing_creates_it(home: Home) -> None
     assert home.run("list").out.startswith("No servers yet")
 
 
+@pytest.mark.behaviour("AMG-W02", "LUN-G02")
 def test_a_broken_file_keeps_the_last_good_set_running_and_says_so(home: Home) -> None:
     home.write(home.stdio("a"))
     good = home.config.read_text(encoding="utf-8")
@@ -254,6 +255,17 @@ def test_the_token_is_stable_and_a_wrong_one_is_refused(home: Home) -> None:
     assert home.run("token", *config(home)).code == 2
     home.env["MCPMUX_TOKEN"] = "given"
     assert home.run("token", *config(home)).out == "given\n"
+
+
+@pytest.mark.behaviour("F8")
+def test_a_state_folder_that_cannot_be_written_is_a_sentence(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    home.env["MCPMUX_STATE_DIR"] = "/proc/mcpmux"
+    done = home.run("serve", *config(home), "--port", "0")
+    assert done.code == 1
+    assert "The state folder /proc/mcpmux/" in done.err
+    assert "Set MCPMUX_STATE_DIR to a folder you can write to." in done.err
+    assert "Traceback" not in done.err
 
 
 def test_version(home: Home) -> None:

@@ -110,6 +110,7 @@ async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
             await hub.act("b", Action.CONNECT)
 
 
+@pytest.mark.behaviour("F4", "AMG-R01", "AMG-R04", "AMG-R08", "LUN-G03")
 async def test_a_broken_file_changes_nothing_and_is_said(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
@@ -172,3 +173,22 @@ async def test_after_a_sleep_every_server_is_looked_at(tmp_path: Path) -> None:
         # A back-off that was forgotten begins with its first try.
         await until(hub, lambda: waits.snapshot.attempt == 0)
         assert state(hub, "here") is Health.CONNECTED
+
+
+@pytest.mark.behaviour("F3", "AMG-R02", "AMG-R03", "AMG-R05", "AMG-R07")
+async def test_a_change_of_one_entry_restarts_that_one_alone(tmp_path: Path) -> None:
+    names = [f"s{number}" for number in range(10)]
+    async with running(tmp_path, *map(entry, names)) as hub:
+        await until(hub, lambda: all(state(hub, name) is Health.CONNECTED for name in names))
+        before = {name: hub.supervisor(name).snapshot.pid for name in names}
+        kept = {name: hub.supervisor(name) for name in names}
+        changed = [entry("s3", "--tools", "5"), *(entry(name) for name in names if name != "s3")]
+        unset = "[servers.unset]\ncommand = 'x'\nargs = ['${NOBODY_HAS_SET_THIS}']\n"
+        write(hub, *changed, "[servers.broken]\ncommand = 3\n", unset)
+        await asyncio.gather(*(hub.reload() for _ in range(5)))
+        await until(hub, lambda: state(hub, "s3") is Health.CONNECTED)
+        await until(hub, lambda: state(hub, "unset") is Health.NEEDS_INPUT)
+        assert state(hub, "broken") is Health.FAILED
+        after = {name: hub.supervisor(name).snapshot.pid for name in names}
+        assert {name for name in names if after[name] != before[name]} == {"s3"}
+        assert all(hub.supervisor(name) is kept[name] for name in names if name != "s3")

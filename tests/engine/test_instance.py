@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -105,3 +107,17 @@ def test_a_token_from_the_environment_is_used_and_never_written(
         monkeypatch.setenv("MCPMUX_TOKEN", wrong)
         with pytest.raises(UsageError):
             instance.token()
+
+
+@pytest.mark.behaviour("F8")
+@pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_an_engine_runs_all_the_same_and_its_log_says_so(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, reason: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def refuse(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    InstanceLock.acquire(instance).release()
+    assert "cannot be locked" in caplog.text
