@@ -9,10 +9,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from mcpmux_tui.upstream import reaper
+from tests.end_to_end.program import Home
 from tests.fixtures.leaks import INSTANCE, Left
 
 _SLEEP = [sys.executable, "-c", "import sys; sys.stdin.read()"]
@@ -67,3 +69,11 @@ async def test_what_is_left_behind_is_named(
     finally:
         with suppress(asyncio.CancelledError):
             mend()
+
+
+def test_a_home_knows_what_still_runs_in_it(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with subprocess.Popen(_SLEEP, stdin=subprocess.PIPE, env=home.env) as child:
+        assert [each.pid for each in home.survivors()] == [child.pid]
+        home.clean_up()
+    assert home.survivors() == []

@@ -66,17 +66,14 @@ class Home:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     def survivors(self) -> list[psutil.Process]:
-        """The processes that carry the mark."""
+        """The processes that carry the mark, or that were started in this home."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if self.mark in process.cmdline():
+                at_home = process.environ().get("HOME") == self.env["HOME"]
+                if at_home or self.mark in process.cmdline():
                     found.append(process)
         return found
-
-    def is_empty(self) -> bool:
-        """Whether no process carries the mark."""
-        return not self.survivors()
 
     def clean_up(self) -> None:
         """Kill what a failed test left behind."""
@@ -200,5 +197,6 @@ def home_at(folder: Path) -> Iterator[Home]:
     home = Home(folder)
     try:
         yield home
+        eventually(lambda: not home.survivors(), 10, "the end of every process of this home")
     finally:
         home.clean_up()

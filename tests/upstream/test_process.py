@@ -17,10 +17,11 @@ from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import process, reaper
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.process import Exit, Process
+from tests.fixtures.leaks import INSTANCE
 from tests.upstream.rig import group
 
 LIMITS = Limits(eof=0.3, term=0.3)
-NUMBERS = itertools.count(os.getpid() * 1000)
+NUMBERS = itertools.count(1)
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
 
@@ -28,7 +29,7 @@ def start(*argv: str) -> tuple[Process, asyncio.Future[Exit]]:
     """A child, and its exit to come."""
     launch = StdioLaunch(argv[0], argv[1:])
     done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-    mark = f"test/{next(NUMBERS)}/"
+    mark = f"{INSTANCE}/{next(NUMBERS)}/"
     child = process.spawn(launch, launch, {**ENVIRONMENT, reaper.MARK: mark}, Path("/"))
     return Process(child, mark, done.set_result), done
 
@@ -101,8 +102,8 @@ async def test_a_grandchild_in_a_session_of_its_own_is_gone_too(trap: str) -> No
     escaped = int(child.stdout.readline())
     assert psutil.pid_exists(escaped)
     assert await end(child)
-    assert escaped not in reaper.marked("test/")
-    assert reaper.marked("test/") == set()
+    assert escaped not in reaper.marked(f"{INSTANCE}/")
+    assert reaper.marked(f"{INSTANCE}/") == set()
 
 
 async def test_an_interrupted_ladder_kills_at_once() -> None:
