@@ -15,7 +15,7 @@ import pytest
 
 from mcpmux_tui.upstream import reaper
 from tests.end_to_end.program import Home
-from tests.fixtures.leaks import INSTANCE, Left
+from tests.fixtures.leaks import INSTANCE, checked
 
 _SLEEP = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 
@@ -57,18 +57,27 @@ def _descriptor() -> Callable[[], object]:
     [(_child, "process "), (_orphan, "process "), (_task, "task "), (_thread, "thread "),
      (_descriptor, "1 descriptors")],
 )  # fmt: skip
-async def test_what_is_left_behind_is_named(
+async def test_a_test_that_leaves_something_behind_fails_and_names_it(
     leak: Callable[[], Callable[[], object]], said: str
 ) -> None:
-    before = Left.now()
-    assert Left.now().more_than(before) == []
+    check = checked(patience=0.1)
+    await anext(check)
     mend = leak()
     try:
-        left = Left.now().more_than(before)
-        assert any(each.startswith(said) for each in left), left
+        with pytest.raises(AssertionError, match=f"left behind: (.*, )?{said}"):
+            await anext(check)
     finally:
         with suppress(asyncio.CancelledError):
             mend()
+
+
+async def test_what_is_gone_a_moment_later_is_no_leak() -> None:
+    check = checked()
+    await anext(check)
+    ending = asyncio.create_task(asyncio.sleep(0.05))
+    with pytest.raises(StopAsyncIteration):
+        await anext(check)
+    assert ending.done()
 
 
 def test_a_home_knows_what_still_runs_in_it(tmp_path: Path) -> None:
