@@ -224,6 +224,9 @@ async def test_a_stream_carries_list_changed_once_and_pings() -> None:
         # The older one takes over when the newer one is gone.
         newer.writer.close()
         await newer.closed()
+        # By the second ping the proxy has seen that it is.
+        assert await older.chunk() == b": ping\n\n"
+        assert await older.chunk() == b": ping\n\n"
         upstream.tools += (tool("again"),)
         proxy.lists_changed()
         assert json.loads(await older.event()) == notice

@@ -1,6 +1,6 @@
 """Ten minutes of random faults: what has none must not notice, and nothing may add up.
 
-`python -m pytest -m soak -s`; MCPMUX_SOAK_SECONDS and MCPMUX_SOAK_SEED choose length and seed.
+`python -m pytest -m soak -n 0 -s`; MCPMUX_SOAK_SECONDS and MCPMUX_SOAK_SEED choose length and seed.
 """
 
 from __future__ import annotations
