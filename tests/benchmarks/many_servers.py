@@ -18,13 +18,15 @@ import psutil
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.model.errors import NoEngine
 from mcpmux_tui.model.server import Health
-from tests.end_to_end.program import Home, Terminal, home_at
+from tests.end_to_end.program import LIMIT, Home, Terminal, home_at
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 KEYS = {"/": "state or command", "?": "half a page on"}
 """Keys, and words that they bring to the screen: a line, and a whole dialog."""
 FOOTER = "Filter"
 """A word of the footer, which is written anew when one of the two has closed."""
+ESC_DELAY = 0.09
+"""Nothing closes sooner: only after 0.1 s without more is ESC a key."""
 
 
 class Connected:
@@ -60,8 +62,12 @@ def press(terminal: Terminal, key: str) -> float:
     terminal.wait_for(KEYS[key])
     took = time.monotonic() - started
     terminal.press("\x1b")
+    # The rest of what opened, which may be written over a footer too.
+    opened = time.monotonic() + ESC_DELAY
+    terminal.read_until(lambda: time.monotonic() > opened, 5, "the rest")
+    seen = len(terminal.output)
     # A key that comes sooner is still for what closes.
-    terminal.wait_for(FOOTER)
+    terminal.read_until(lambda: FOOTER.encode() in terminal.output[seen:], LIMIT, FOOTER)
     return took
 
 
