@@ -6,6 +6,8 @@ Goals: keys within 100 ms, everything gone within 8 s of quitting.
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import statistics
 import sys
 import tempfile
@@ -18,15 +20,14 @@ import psutil
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.model.errors import NoEngine
 from mcpmux_tui.model.server import Health
-from tests.end_to_end.program import LIMIT, Home, Terminal, home_at
+from tests.end_to_end.program import Home, Terminal, home_at
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-KEYS = {"/": "state or command", "?": "half a page on"}
+DIALOGS = {"/": "state or command", "?": "half a page on"}
 """Keys, and words that they bring to the screen: a line, and a whole dialog."""
-FOOTER = "Filter"
-"""A word of the footer, which is written anew when one of the two has closed."""
-ESC_DELAY = 0.09
-"""Nothing closes sooner: only after 0.1 s without more is ESC a key."""
+MOVE = "j/k"
+NOTE = re.compile(rb"note-\d+")
+"""Words of a server's command line, which only the details beside the list show."""
 
 
 class Connected:
@@ -55,39 +56,73 @@ class Connected:
         await client.close()
 
 
-def press(terminal: Terminal, key: str) -> float:
-    """Open something and close it again; seconds from the key to its words on the screen."""
-    started = time.monotonic()
-    terminal.press(key)
-    terminal.wait_for(KEYS[key])
-    took = time.monotonic() - started
-    terminal.press("\x1b")
-    # The rest of what opened, which may be written over a footer too.
-    opened = time.monotonic() + ESC_DELAY
-    terminal.read_until(lambda: time.monotonic() > opened, 5, "the rest")
-    seen = len(terminal.output)
-    # A key that comes sooner is still for what closes.
-    terminal.read_until(lambda: FOOTER.encode() in terminal.output[seen:], LIMIT, FOOTER)
-    return took
+class Keys:
+    """Presses keys; how long each took to be seen."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._down = True
+        self.unseen = 0
+        """Moves that nothing was seen of for two seconds; at an end of the list that is right."""
+
+    def measure(self) -> dict[str, float]:
+        """Move the cursor, then open each of the dialogs and close it again."""
+        took = {MOVE: self._move()}
+        while took[MOVE] == math.inf:
+            self.unseen += 1
+            took[MOVE] = self._move()
+        for key, words in DIALOGS.items():
+            started = time.monotonic()
+            self._terminal.press(key)
+            self._terminal.wait_for(words)
+            took[key] = time.monotonic() - started
+            # Until the rows take keys again: one that comes sooner is lost with what closes, and
+            # with the ESC before it it would be another key.
+            self._terminal.press("\x1b")
+            self._pause(0.2)
+            while self._move() == math.inf:
+                self._terminal.press("\x1b")
+                self._pause(0.2)
+        return took
+
+    def _move(self) -> float:
+        """Go to a neighbour; infinite if no other server's details come within two seconds."""
+        before = self._shown()
+        started = time.monotonic()
+        self._terminal.press("j" if self._down else "k")
+        self._down = not self._down
+        try:
+            self._terminal.read_until(lambda: self._shown() != before, 2, "another server")
+        except AssertionError:
+            return math.inf
+        return time.monotonic() - started
+
+    def _shown(self) -> bytes:
+        notes: list[bytes] = NOTE.findall(self._terminal.output[-100_000:])
+        return notes[-1] if notes else b""
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self._terminal.read_until(lambda: time.monotonic() > end, 5, "a pause")
 
 
 def measure(home: Home) -> None:
     """One run, printed."""
-    home.write(*(home.stdio(f"server-{number:03}") for number in range(COUNT)))
+    home.write(
+        *(home.stdio(f"server-{each:03}", "--stderr", f"note-{each:03}") for each in range(COUNT))
+    )
     state = Path(home.env["MCPMUX_STATE_DIR"])
     load = psutil.getloadavg()[0]
-    starting: dict[str, list[float]] = {key: [] for key in KEYS}
-    up: dict[str, list[float]] = {key: [] for key in KEYS}
+    starting: list[dict[str, float]] = []
     started = time.monotonic()
     with Terminal(home, "--config", str(home.config), "--port", "0") as terminal:
         terminal.wait_for("server-000")
         first = time.monotonic() - started
         connected = Connected(state)
+        keys = Keys(terminal)
         while not connected.all.is_set():
-            for key, times in starting.items():
-                times.append(press(terminal, key))
-        for key, times in up.items():
-            times += [press(terminal, key) for _ in range(20)]
+            starting.append(keys.measure())
+        up = [keys.measure() for _ in range(20)]
         engine = psutil.Process(terminal.process.pid).children()[0]
         memory = engine.memory_info().rss / 1024 / 1024
         terminal.press("q")
@@ -100,11 +135,13 @@ def measure(home: Home) -> None:
     print(f"  first row on the screen      {first:6.2f} s")
     print(f"  all connected                {connected.at - started:6.2f} s")
     for title, measured in (("while they start", starting), ("when all are up", up)):
-        for key, times in measured.items():
+        for key in (MOVE, *DIALOGS):
+            times = [each[key] * 1000 for each in measured]
             print(
-                f"  {key} {title:<26} {statistics.median(times) * 1000:6.0f} ms median,"
-                f" {max(times) * 1000:.0f} ms at most of {len(times)}"
+                f"  {key:<3} {title:<24} {statistics.median(times):6.0f} ms median,"
+                f" {max(times):.0f} ms at most of {len(times)}"
             )
+    print(f"  moves nothing was seen of    {keys.unseen:6}")
     print(f"  engine's memory              {memory:6.1f} MiB")
     print(f"  all gone after quitting      {gone:6.2f} s")
 
