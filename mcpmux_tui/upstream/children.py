@@ -125,7 +125,7 @@ class Children:
         """Whether everything is to end at once: a container then gets no longer than others."""
         self._numbers = itertools.count(1)
         self.watchdog = Watchdog(self._run, limits.eof)
-        count = min(limits.starts, max(2, os.cpu_count() or 1))
+        count = min(limits.starts, max(1, (os.cpu_count() or 1) - 1))
         self._turns = asyncio.Semaphore(count)
 
     def mark(self) -> str:

@@ -19,9 +19,9 @@ class Limits:
     remote_start: float = 15.0
     """HTTP, first connect to initialized."""
     starts: int = 8
-    """Children that may start at once, on a machine with cores enough: one a core, never fewer
-    than two. More would not be up earlier, and every key would wait for them."""
-    start_turn: float = 3.0
+    """Children that may start at once, on a machine with cores enough: one core is left to the
+    screen and to calls."""
+    start_turn: float = 1.0
     """How long a child that starts keeps the next one waiting."""
     connect: float = 5.0
     """One TCP and TLS connect."""
