@@ -91,6 +91,8 @@ class Limits:
 
     retry_first: float = 1.0
     retry_most: float = 60.0
+    try_pause: float = 1.0
+    """Between two tries that calls ask for, instead of the next wait's end."""
     retry_most_remote: float = 300.0
     """For a server at an address that answers, but not as it should."""
     jitter: float = 0.2

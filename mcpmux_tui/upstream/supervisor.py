@@ -8,6 +8,7 @@ anything --disconnect, disable, restart--> stopping --over--> idle, disabled, co
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -47,6 +48,10 @@ class _Woken:
     """This machine was asleep, or the network is back."""
 
 
+class _Wanted:
+    """A call waits for a server whose next attempt is some way off."""
+
+
 class _Called:
     """Calls have ended that are not counted yet."""
 
@@ -78,7 +83,7 @@ class Supervisor:
         self._tell_changed = changed
         self._tell_listed = listed
         self._limits = limits = (limits or Limits()).within(spec.deadlines)
-        self._events: asyncio.Queue[Action | Event | _Due | _Woken | _Called | _Close] = (
+        self._events: asyncio.Queue[Action | Event | _Due | _Woken | _Wanted | _Called | _Close] = (
             asyncio.Queue()
         )
         self._task: asyncio.Task[None] | None = None
@@ -97,6 +102,9 @@ class Supervisor:
         self._after_stop = Health.IDLE
         self._cut_off = False
         """Whether the last try found no way to the server."""
+        self._wanted: Condition | None = None
+        """The wait that a call has ended, and when that was."""
+        self._wanted_at = -math.inf
         self._use = Use()
         self._uncounted: list[str] = []
         self._moved = asyncio.Event()
@@ -152,7 +160,9 @@ class Supervisor:
                 while self._session is None:
                     condition = self._condition
                     late = (condition.retry_at or 0.0) - time.time() > patience
-                    if condition.health not in ON_THE_WAY or late:
+                    if condition.health not in ON_THE_WAY:
+                        break
+                    if not self._tries_now(condition) and late:
                         break
                     await self._moved.wait()
         except TimeoutError:
@@ -160,6 +170,26 @@ class Supervisor:
         if self._session is None:
             raise words.refusal(self._spec.name, self._condition)
         return self._session
+
+    def _tries_now(self, condition: Condition) -> bool:
+        """Have a server in back-off tried for a call, but not too often, and not against its wish.
+
+        Whether that attempt is about to begin.
+        """
+        if condition is self._wanted:
+            return True
+        error = condition.error
+        wants_a_pause = isinstance(error, UpstreamError) and error.retry_after is not None
+        now = asyncio.get_running_loop().time()
+        if (
+            condition.health is not Health.RECONNECTING
+            or wants_a_pause
+            or now - self._wanted_at < self._limits.try_pause
+        ):
+            return False
+        self._wanted, self._wanted_at = condition, now
+        self._events.put_nowait(_Wanted())
+        return True
 
     def record_call(self, tool: str, *, ok: bool) -> None:
         """Count one finished call, for the row."""
@@ -182,7 +212,7 @@ class Supervisor:
             await asyncio.wait(self._attempts)
         self._rest(Health.IDLE)
 
-    def _handle(self, event: Action | Event | _Due | _Woken | _Called | _Close) -> None:
+    def _handle(self, event: Action | Event | _Due | _Woken | _Wanted | _Called | _Close) -> None:
         stopping = self._condition.health is Health.STOPPING
         match event:
             case Action():
@@ -191,6 +221,8 @@ class Supervisor:
                 self._count()
             case _Woken():
                 self._wake()
+            case _Wanted():
+                self._try_now()
             case Over(generation=generation) if generation == self._generation:
                 self._attempt = None
                 if stopping:
@@ -242,7 +274,11 @@ class Supervisor:
         self._backoff.reset()
         if self._session is not None:
             self._session.wake()
-        elif self._condition.health is Health.RECONNECTING:
+        else:
+            self._try_now()
+
+    def _try_now(self) -> None:
+        if self._condition.health is Health.RECONNECTING:
             self._cancel_timer()
             self._begin()
 

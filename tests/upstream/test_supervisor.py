@@ -11,7 +11,15 @@ import pytest
 
 from mcpmux_tui.model.errors import ConfigError, InputMissing, NotConnected
 from mcpmux_tui.model.server import Action, Health
-from mcpmux_tui.model.spec import Deadlines, EntryProblem, Launch, ServerSpec, StdioLaunch
+from mcpmux_tui.model.spec import (
+    Deadlines,
+    EntryProblem,
+    HttpLaunch,
+    Launch,
+    ServerSpec,
+    StdioLaunch,
+)
+from tests.fixtures.raw_http import RawHttp, parse
 from tests.upstream.rig import QUICK, PlainValues, group, raw, running
 
 
@@ -213,14 +221,46 @@ async def test_ready_waits_for_a_server_on_its_way_but_not_longer_than_asked() -
         assert channel.protocol_version == "2026-07-28"
 
 
-async def test_ready_does_not_wait_for_a_try_that_comes_too_late() -> None:
-    limits = replace(QUICK, retry_first=60.0, retry_most=60.0)
+PATIENT = replace(QUICK, retry_first=60.0, retry_most=60.0)
+
+
+@pytest.mark.behaviour("X9", "X10")
+async def test_calls_have_a_server_in_back_off_tried_at_once_and_together() -> None:
+    http = RawHttp(parse(()))
+    listener = await http.listen()
+    await http.close(listener)
+    async with running(HttpLaunch(http.url), limits=PATIENT) as rig:
+        down = await rig.reach(Health.RECONNECTING)
+        listener = await http.listen(int(http.url.rpartition(":")[2].partition("/")[0]))
+        results = await asyncio.gather(*(rig.call("echo") for _ in range(20)))
+        assert len(results) == 20
+        assert rig.snapshot.generation == down.generation + 1
+    await http.close(listener)
+
+
+@pytest.mark.behaviour("X10")
+async def test_a_server_that_is_still_away_is_tried_for_calls_once_a_second_at_most() -> None:
+    limits = replace(PATIENT, try_pause=60.0)
     async with running(raw("--exit", "5"), limits=limits) as rig:
-        await rig.reach(Health.RECONNECTING)
-        started = time.monotonic()
-        with pytest.raises(NotConnected, match=r"is reconnecting \(exited with code 5"):
+        down = await rig.reach(Health.RECONNECTING)
+        for _ in range(5):
+            started = time.monotonic()
+            with pytest.raises(NotConnected, match=r"is reconnecting \(exited with code 5"):
+                await rig.supervisor.ready(10)
+            assert time.monotonic() - started < 2
+        assert rig.snapshot.generation == down.generation + 1
+
+
+@pytest.mark.behaviour("H3")
+async def test_no_call_disturbs_a_server_that_asked_for_a_pause() -> None:
+    async with (
+        RawHttp.open("--status", "503", "--retry-after", "30") as http,
+        running(HttpLaunch(http.url)) as rig,
+    ):
+        down = await rig.reach(Health.RECONNECTING)
+        with pytest.raises(NotConnected, match="is reconnecting"):
             await rig.supervisor.ready(10)
-        assert time.monotonic() - started < 0.5
+        assert rig.snapshot == down
 
 
 @pytest.mark.behaviour("MUX-C03", "MUX-S03")
