@@ -39,6 +39,9 @@ SECONDS = float(os.environ.get("MCPMUX_SOAK_SECONDS", "600"))
 SEED = int(os.environ.get("MCPMUX_SOAK_SEED", "0")) or random.randrange(1, 10**6)  # noqa: S311
 LIMITS = replace(QUICK, ping_after=1.0, ping=0.5, wake_ping=0.5, crash_window=30.0)
 MIB = 1024 * 1024
+PATIENCE = 30.0
+"""What a call on a server without faults may be silent: only an answer that is lost takes longer,
+however busy the machine."""
 
 
 class Nowhere:
@@ -57,13 +60,15 @@ class Server:
     children: Children
     knobs: str = ""
     """The address of a raw HTTP server's knobs."""
+    silence: float = 1.0
+    """What a call may be silent: soon over where calls are made to hang."""
     illegal: list[str] = field(default_factory=list)
     state: Health = Health.CONNECTING
 
     def __post_init__(self) -> None:
         self.moved = asyncio.Event()
         self.supervisor = Supervisor(
-            ServerSpec(self.name, self.launch, timeout=1.0),
+            ServerSpec(self.name, self.launch, timeout=self.silence),
             values=PlainValues(),
             children=self.children,
             journal=Nowhere(),
@@ -131,6 +136,10 @@ class Soak:
         self.calls: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.failed: list[str] = []
+        self.slowest = 0.0
+        """The longest call of a minute on a server without faults."""
+        self.lag = 0.0
+        """By how much this loop was late at most: it makes calls slow that the servers do not."""
         self.measured: list[Measured] = []
         # Idle connections of its own would come and go among what is counted.
         no_pool = httpx2.Limits(max_keepalive_connections=0)
@@ -143,7 +152,9 @@ class Soak:
         while time.monotonic() < end:
             await self.connect_all()
             stop = asyncio.Event()
+            self.slowest = self.lag = 0.0
             calling = [asyncio.create_task(self._call_on(each, stop)) for each in self.steady]
+            calling.append(asyncio.create_task(self._probe_lag(stop)))
             minute = min(time.monotonic() + 50, end)
             while time.monotonic() < minute:
                 self._start(self._fault())
@@ -174,7 +185,8 @@ class Soak:
         print(
             f"{len(self.measured):3} {now.memory:7.2f} MiB {now.tasks} tasks {now.threads} threads"
             f" {now.descriptors} descriptors, {self.faults.total()} faults,"
-            f" {self.calls.total()} calls, {len(self.failed)} failed",
+            f" {self.calls.total()} calls, {len(self.failed)} failed, the slowest took"
+            f" {self.slowest:.2f} s, the loop was {self.lag:.2f} s late",
             flush=True,
         )
 
@@ -187,12 +199,20 @@ class Soak:
         while not stop.is_set():
             value = f"{server.name}-{self.calls[server.name]}"
             self.calls[server.name] += 1
+            began = time.monotonic()
             try:
                 if value.encode() not in await server.call("echo", {"value": value}):
                     self.failed.append(f"{value}: another one's answer")
             except UpstreamError as error:
                 self.failed.append(f"{value}: {error}")
+            self.slowest = max(self.slowest, time.monotonic() - began)
             await asyncio.sleep(0.05)
+
+    async def _probe_lag(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            due = time.monotonic() + 0.05
+            await asyncio.sleep(0.05)
+            self.lag = max(self.lag, time.monotonic() - due)
 
     async def _fault(self) -> None:
         server = self.random.choice(self.faulty)
@@ -284,15 +304,16 @@ async def test_ten_minutes_of_faults_harm_nobody_else_and_leave_nothing() -> Non
     children = Children(INSTANCE, LIMITS)
     async with AsyncExitStack() as stack:
 
-        async def http(name: str, *flags: str) -> Server:
+        async def http(name: str, *flags: str, silence: float = 1.0) -> Server:
             url = await stack.enter_async_context(raw_http(*flags))
-            return Server(name, HttpLaunch(url), children, url.removesuffix("/mcp"))
+            knobs = url.removesuffix("/mcp")
+            return Server(name, HttpLaunch(url), children, knobs, silence)
 
         steady = [
-            Server("steady-stdio-2025", raw("--legacy-only"), children),
-            Server("steady-stdio-2026", raw("--modern-only"), children),
-            await http("steady-http-2025", "--legacy-only"),
-            await http("steady-http-2026", "--modern-only", "--sse"),
+            Server("steady-stdio-2025", raw("--legacy-only"), children, silence=PATIENCE),
+            Server("steady-stdio-2026", raw("--modern-only"), children, silence=PATIENCE),
+            await http("steady-http-2025", "--legacy-only", silence=PATIENCE),
+            await http("steady-http-2026", "--modern-only", "--sse", silence=PATIENCE),
         ]
         faulty = [
             Server("stdio-2025", raw("--legacy-only"), children),
