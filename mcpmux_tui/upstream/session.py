@@ -78,7 +78,6 @@ class Session:
         self._renewing = asyncio.Lock()
         self._epoch = 0
         self._checking = False
-        self._followed = False
         self._closing = False
         self._under_way = 0
         self._watching: asyncio.Task[None] | None = None
@@ -438,7 +437,6 @@ class Session:
         return True
 
     def _following(self) -> None:
-        """The stream of changes is open; if not for the first time, some may have been missed."""
-        if self._followed:
+        """The stream of changes is open; what changed before went unheard."""
+        if self.peer.tools_change:
             self._stale.set()
-        self._followed = True

@@ -52,7 +52,7 @@ async def test_a_server_that_asks_for_a_pause_at_the_start_is_left_alone() -> No
 @pytest.mark.parametrize("status", [429, 503])
 async def test_during_a_pause_calls_fail_at_once_and_nothing_is_sent(status: int) -> None:
     async with (
-        RawHttp.open("--legacy-only", "--retry-after", "7") as http,
+        RawHttp.open("--legacy-only", "--no-get", "--retry-after", "7") as http,
         running(HttpLaunch(http.url)) as rig,
     ):
         await rig.reach(Health.CONNECTED)
@@ -72,7 +72,7 @@ async def test_during_a_pause_calls_fail_at_once_and_nothing_is_sent(status: int
 @pytest.mark.behaviour("H3", "H4")
 async def test_after_the_pause_the_server_is_as_before() -> None:
     async with (
-        RawHttp.open("--legacy-only", "--retry-after", "1") as http,
+        RawHttp.open("--legacy-only", "--no-get", "--retry-after", "1") as http,
         running(HttpLaunch(http.url)) as rig,
     ):
         await rig.reach(Health.CONNECTED)

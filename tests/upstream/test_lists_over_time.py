@@ -6,6 +6,7 @@ import pytest
 
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch
+from tests.fixtures import raw_server
 from tests.fixtures.raw_http import RawHttp
 from tests.upstream.rig import raw, running
 
@@ -94,3 +95,18 @@ async def test_a_version_that_mcpmux_does_not_speak_is_named() -> None:
     async with running(raw("--legacy-only", "--version", "1999-12-31")) as rig:
         failed = await rig.reach(Health.FAILED)
         assert failed.summary == "speaks MCP 1999-12-31, mcpmux speaks 2024-11-05 to 2026-07-28"
+
+
+@pytest.mark.behaviour("LIB-L01")
+@ERAS
+async def test_what_changes_before_its_stream_is_open_is_not_missed(era: str) -> None:
+    async with RawHttp.open(era) as http:
+        http.server.list_gate.clear()
+        async with running(HttpLaunch(http.url)) as rig:
+            await http.until(lambda: http.server.seen["tools/list"] == 1)
+            # The list is on its way, and nobody is there yet to hear of this.
+            assert not http.streams
+            http.server.grow()
+            http.server.list_gate.set()
+            await rig.reach(Health.CONNECTED)
+            await rig.until(lambda snapshot: snapshot.tools == len(raw_server.NAMES) + 1)

@@ -205,9 +205,11 @@ async def test_a_silent_call_of_a_server_that_answers_otherwise_costs_nothing_el
 @pytest.mark.behaviour("H15")
 @ERAS
 async def test_connections_that_died_without_a_word_are_found_and_replaced(era: str) -> None:
-    async with RawHttp.open(era) as http, swallowable(http, WATCHFUL) as (hole, rig):
+    # Each idle connection costs one ping until a new one is opened.
+    limits = replace(WATCHFUL, ping_misses=5)
+    async with RawHttp.open(era) as http, swallowable(http, limits) as (hole, rig):
         before = rig.snapshot.tools
-        await http.until(lambda: http.streams)
+        await http.until(lambda: http.server.seen["tools/list"] == 2)
         await rig.call("echo")
         hole.swallow()
         # The server hears of no end, so the old stream is still there; the new one tells.
