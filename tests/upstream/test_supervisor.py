@@ -212,7 +212,8 @@ async def test_the_last_of_several_wishes_wins() -> None:
 
 
 async def test_ready_waits_for_a_server_on_its_way_but_not_longer_than_asked() -> None:
-    async with running(raw("--start-after", "0.3")) as rig:
+    limits = replace(QUICK, probe=10.0)
+    async with running(raw("--start-after", "0.3"), limits=limits) as rig:
         started = time.monotonic()
         with pytest.raises(NotConnected, match=r"fixture is still connecting\. Try again"):
             await rig.supervisor.ready(0.05)

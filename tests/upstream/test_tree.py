@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -41,6 +42,16 @@ def alive(processes: tuple[psutil.Process, ...]) -> list[psutil.Process]:
     ]
 
 
+async def all_gone(processes: tuple[psutil.Process, ...]) -> bool:
+    """Whether none runs any more, but for the moment that dying takes on a busy machine."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + 2
+    # One that is dying has no environment any more, and is no zombie yet.
+    while alive(processes) and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    return not alive(processes)
+
+
 @pytest.mark.behaviour("P2")
 async def test_a_crash_below_a_launcher_is_seen_while_stdout_is_held() -> None:
     async with running(tree("--hold-stdout")) as rig:
@@ -73,7 +84,7 @@ async def test_after_a_disconnect_nothing_of_a_tree_runs(flags: tuple[str, ...])
         old = await members(rig)
         rig.supervisor.post(Action.DISCONNECT)
         await rig.reach(Health.IDLE)
-        assert alive(old) == []
+        assert await all_gone(old)
 
 
 @pytest.mark.behaviour("P12", "P13")
@@ -85,4 +96,4 @@ async def test_no_new_tree_starts_before_what_a_killed_launcher_left_is_gone(
         launcher, *rest = await members(rig)
         os.kill(launcher.pid, signal.SIGKILL)
         await rig.until(lambda snapshot: snapshot.pid not in {None, launcher.pid})
-        assert alive(tuple(rest)) == []
+        assert await all_gone(tuple(rest))
