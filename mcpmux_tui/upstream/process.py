@@ -119,8 +119,8 @@ class Process:
             )
             for number, patience in ladder:
                 self._signal(number)
-                await asyncio.to_thread(reaper.signal_marked, self.mark, number)
-                if gone := await self._all_gone(patience):
+                strays = await asyncio.to_thread(reaper.signal_marked, self.mark, number)
+                if gone := await self._all_gone(strays, patience):
                     break
             finished = True
         finally:
@@ -134,10 +134,15 @@ class Process:
         for pipe in (self.stdin, self.stdout, self.stderr):
             pipe.close()
 
-    async def _all_gone(self, patience: Callable[[], float]) -> bool:
+    async def _all_gone(self, strays: set[int], patience: Callable[[], float]) -> bool:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        while self._group_lives() or len(await asyncio.to_thread(reaper.marked, self.mark)):
+        # A process that ends loses its environment, and so its mark, before it closes its files.
+        while (
+            self._group_lives()
+            or any(_runs(pid) for pid in strays)
+            or len(await asyncio.to_thread(reaper.marked, self.mark))
+        ):
             if loop.time() >= started + patience():
                 return False
             await asyncio.sleep(_POLL)

@@ -98,13 +98,15 @@ def _run(program: Program, arguments: list[str], patience: float) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def signal_marked(mark: str, number: signal.Signals) -> None:
-    """Signal every process whose mark begins with `mark`."""
-    for pid in marked(mark):
+def signal_marked(mark: str, number: signal.Signals) -> set[int]:
+    """Signal every process whose mark begins with `mark`; their pids."""
+    found = marked(mark)
+    for pid in found:
         try:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             continue
+    return found
 
 
 def _signal_groups(groups: set[int], number: int) -> set[int]:
