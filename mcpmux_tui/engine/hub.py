@@ -284,14 +284,15 @@ class Hub:
             journal=self.logs,
             changed=lambda _: self._changed(),
             listed=self._listed,
+            audience=self.proxy.audience(spec.name),
             lists=self._cache.last(spec),
         )
 
-    def _listed(self, name: str) -> None:
+    def _listed(self, name: str, announced: frozenset[str]) -> None:
         supervisor = self._supervisors.get(name)
         if supervisor is not None and supervisor.snapshot.state in SERVING:
             self._cache.keep(supervisor.spec, supervisor.lists)
-        self.proxy.lists_changed()
+        self.proxy.lists_changed(name, announced)
 
     def _changed(self) -> None:
         self._outage.look(self._supervisors.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from mcpmux_tui.model.channel import Channel, Lists
+from mcpmux_tui.model.channel import Channel, Lists, Wishes
 from mcpmux_tui.model.server import ServerSnapshot
 from mcpmux_tui.model.spec import Launch, ServerSpec
 
@@ -29,6 +29,14 @@ class Upstream(Protocol):
 
         Raises NotConnected with the state's own sentence and hint.
         """
+        ...
+
+    def wish(self, wishes: Wishes) -> None:
+        """Have the server tell what clients want to hear; kept over reconnects."""
+        ...
+
+    def forget_client(self, key: str) -> None:
+        """A client that may have had a session of its own is gone."""
         ...
 
     def record_call(self, tool: str, *, ok: bool) -> None:

@@ -38,12 +38,26 @@ INTERNAL_ERROR: Final = -32603
 SERVER_UNAVAILABLE: Final = -32000
 """Implementation-defined: the server behind a name cannot take the call now."""
 REQUEST_TIMEOUT: Final = -32001
+RESOURCE_NOT_FOUND: Final = -32002
 HEADER_MISMATCH: Final = -32020
 MISSING_CLIENT_CAPABILITY: Final = -32021
 UNSUPPORTED_PROTOCOL_VERSION: Final = -32022
 
 TOOLS_CHANGED: Final = "notifications/tools/list_changed"
+PROMPTS_CHANGED: Final = "notifications/prompts/list_changed"
+RESOURCES_CHANGED: Final = "notifications/resources/list_changed"
+RESOURCE_UPDATED: Final = "notifications/resources/updated"
+LOG_MESSAGE: Final = "notifications/message"
+PROGRESS: Final = "notifications/progress"
 CANCELLED: Final = "notifications/cancelled"
+ELICITATION_COMPLETE: Final = "notifications/elicitation/complete"
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+
+ELICIT: Final = "elicitation/create"
+SAMPLE: Final = "sampling/createMessage"
+LIST_ROOTS: Final = "roots/list"
+QUESTIONS: Final = {ELICIT: "elicitation", SAMPLE: "sampling", LIST_ROOTS: "roots"}
+"""What a server may ask of a client -> the client capability that permits it."""
 
 
 def is_modern(version: str) -> bool:

@@ -1,37 +1,49 @@
-"""What clients may list and call: one immutable table per endpoint, its list kept as bytes."""
+"""What clients may list and use: one immutable table per endpoint, its lists kept as bytes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Final
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Tool
+from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.model.spec import ToolFilter
 from mcpmux_tui.proxy import names
+from mcpmux_tui.proxy.uris import Template
+
+_EMPTY: Final[Mapping[Kind, bytes]] = dict.fromkeys(Kind, b"[]")
+_NAMED: Final = (Kind.TOOLS, Kind.PROMPTS)
+"""Kinds that get public names; addresses stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call to a public name goes."""
+    """Where a request for a public name or an address goes."""
 
     upstream: Upstream
-    tool: str
-    """The server's own name."""
+    name: str
+    """The server's own name, or the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The tools of one endpoint. What is not in `targets` cannot be called."""
+    """What one endpoint offers. What is not in its tables cannot be used."""
 
     upstreams: tuple[Upstream, ...] = ()
-    targets: Mapping[str, Target] = field(default_factory=dict)
-    tools: bytes = b"[]"
-    """The JSON array of all definitions."""
+    tools: Mapping[str, Target] = field(default_factory=dict)
+    prompts: Mapping[str, Target] = field(default_factory=dict)
+    resources: Mapping[str, Target] = field(default_factory=dict)
+    """By address: what is listed, and the `ui://` pages that tools name (MCP Apps)."""
+    templates: Mapping[str, Target] = field(default_factory=dict)
+    patterns: tuple[tuple[Template, Target], ...] = ()
+    """The same templates, for addresses made from them; the most particular first."""
+    lists: Mapping[Kind, bytes] = field(default_factory=lambda: _EMPTY)
+    """The JSON arrays of all definitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,49 +51,129 @@ class Catalog:
     """All endpoints at one moment."""
 
     merged: Listing = Listing()
-    """`/mcp`: every server's tools under public names."""
+    """`/mcp`: every server's tools and prompts under public names."""
     servers: Mapping[str, Listing] = field(default_factory=dict)
-    """`/mcp/<server>`: one server's tools under its own names."""
+    """`/mcp/<server>`: one server under its own names."""
     public: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Server -> own name -> public name."""
-    renamed: Mapping[tuple[Tool, str], bytes] = field(default_factory=dict, repr=False)
+    """Server -> a tool's own name -> its public name."""
+    renamed: Mapping[tuple[Item, str], bytes] = field(default_factory=dict, repr=False)
     """Definitions under their public names, kept for the next catalog."""
 
     def listing(self, endpoint: str | None) -> Listing | None:
-        """The table of `/mcp` (None) or of one server; None for an unknown server."""
+        """The tables of `/mcp` (None) or of one server; None for an unknown server."""
         return self.merged if endpoint is None else self.servers.get(endpoint)
+
+
+Offered = Mapping[str, Mapping[Kind, Mapping[str, Item]]]
+"""Server -> kind -> own name -> item, filtered."""
 
 
 def build(upstreams: Mapping[str, Upstream], previous: Catalog) -> Catalog:
     """Return the catalog of these servers, in this order, reusing the work of the previous one."""
-    offered = {name: _offered(upstream) for name, upstream in upstreams.items()}
-    public = names.assign(
-        names.Named(name, _prefix(name, upstreams[name]), tuple(tools))
-        for name, tools in offered.items()
-    )
-    renamed: dict[tuple[Tool, str], bytes] = {}
-    targets: dict[str, Target] = {}
-    for name, tools in offered.items():
-        for tool in tools.values():
-            title = public[name][tool.name]
-            own = previous.renamed.get((tool, title)) or _rename(tool.definition, title)
-            if own is not None:
-                renamed[tool, title] = own
-                targets[title] = Target(upstreams[name], tool.name)
-    merged = Listing(
-        upstreams=tuple(upstreams.values()),
-        targets=targets,
-        tools=_array(renamed.values()),
-    )
+    offered: Offered = {name: _offered(upstream) for name, upstream in upstreams.items()}
+    public = {kind: _assigned(kind, offered, upstreams) for kind in _NAMED}
+    renamed: dict[tuple[Item, str], bytes] = {}
+    named: dict[Kind, dict[str, Target]] = {kind: {} for kind in _NAMED}
+    definitions: dict[Kind, dict[str, bytes]] = {kind: {} for kind in Kind}
+    for server, kinds in offered.items():
+        for kind, items in kinds.items():
+            for item in items.values():
+                if kind in _NAMED:
+                    title = public[kind][server][item.name]
+                    own = previous.renamed.get((item, title)) or _rename(item.definition, title)
+                    if own is None:
+                        continue
+                    renamed[item, title] = own
+                    named[kind][title] = Target(upstreams[server], item.name)
+                    definitions[kind][title] = own
+                else:
+                    # Of one address at two servers the first one in the config is meant.
+                    definitions[kind].setdefault(item.name, item.definition)
+    merged = _listing(upstreams, offered, named, definitions)
     servers = {
-        name: Listing(
-            upstreams=(upstreams[name],),
-            targets={own: Target(upstreams[name], own) for own in tools},
-            tools=_array(tool.definition for tool in tools.values()),
+        server: _listing(
+            {server: upstreams[server]},
+            {server: kinds},
+            {
+                kind: {own: Target(upstreams[server], own) for own in kinds.get(kind, ())}
+                for kind in _NAMED
+            },
+            {
+                kind: {own: item.definition for own, item in kinds.get(kind, {}).items()}
+                for kind in Kind
+            },
         )
-        for name, tools in offered.items()
+        for server, kinds in offered.items()
     }
-    return Catalog(merged, servers, public, renamed)
+    return Catalog(merged, servers, public[Kind.TOOLS], renamed)
+
+
+def _listing(
+    upstreams: Mapping[str, Upstream],
+    offered: Offered,
+    named: Mapping[Kind, Mapping[str, Target]],
+    definitions: Mapping[Kind, Mapping[str, bytes]],
+) -> Listing:
+    templates = _addressed(upstreams, offered, lambda kinds: kinds.get(Kind.TEMPLATES, ()))
+    patterns = [(Template(text), target) for text, target in templates.items()]
+    patterns.sort(key=lambda each: each[0].weight, reverse=True)
+    return Listing(
+        upstreams=tuple(upstreams.values()),
+        tools=named[Kind.TOOLS],
+        prompts=named[Kind.PROMPTS],
+        resources=_addressed(upstreams, offered, lambda kinds: kinds.get(Kind.RESOURCES, ()))
+        | _addressed(upstreams, offered, _pages, hidden=True),
+        templates=templates,
+        patterns=tuple(patterns),
+        lists={kind: b"[" + b",".join(definitions[kind].values()) + b"]" for kind in Kind},
+    )
+
+
+def _addressed(
+    upstreams: Mapping[str, Upstream],
+    offered: Offered,
+    addresses: Callable[[Mapping[Kind, Mapping[str, Item]]], Iterable[str]],
+    *,
+    hidden: bool = False,
+) -> dict[str, Target]:
+    """Address -> the first server that has it; a `hidden` one never hides a listed one."""
+    listed = {
+        uri
+        for kinds in offered.values()
+        for uri in (kinds.get(Kind.RESOURCES, ()) if hidden else ())
+    }
+    targets: dict[str, Target] = {}
+    for server, kinds in offered.items():
+        for uri in addresses(kinds):
+            if uri not in listed:
+                targets.setdefault(uri, Target(upstreams[server], uri))
+    return targets
+
+
+def _pages(kinds: Mapping[Kind, Mapping[str, Item]]) -> Iterable[str]:
+    """The `ui://` addresses that a server's tools name (MCP Apps: `_meta.ui.resourceUri`)."""
+    for item in kinds.get(Kind.TOOLS, {}).values():
+        if b"ui://" not in item.definition:
+            continue
+        meta = json.loads(item.definition).get("_meta")
+        if not isinstance(meta, dict):
+            continue
+        ui = meta.get("ui")
+        for uri in (
+            meta.get("ui/resourceUri"),
+            ui.get("resourceUri") if isinstance(ui, dict) else None,
+        ):
+            if isinstance(uri, str) and uri.startswith("ui://"):
+                yield uri
+
+
+def _assigned(
+    kind: Kind, offered: Offered, upstreams: Mapping[str, Upstream]
+) -> Mapping[str, Mapping[str, str]]:
+    return names.assign(
+        names.Named(server, _prefix(server, upstreams[server]), tuple(kinds.get(kind, ())))
+        for server, kinds in offered.items()
+    )
 
 
 def _prefix(name: str, upstream: Upstream) -> str:
@@ -89,14 +181,16 @@ def _prefix(name: str, upstream: Upstream) -> str:
     return name if prefix is None else prefix
 
 
-def _offered(upstream: Upstream) -> dict[str, Tool]:
-    """A server's tools by own name, filtered; of two with one name the first."""
+def _offered(upstream: Upstream) -> Mapping[Kind, Mapping[str, Item]]:
+    """What a server offers by own name, tools filtered; of two with one name the first."""
     if not upstream.spec.enabled:
         return {}
-    offered: dict[str, Tool] = {}
-    for tool in upstream.lists.tools:
-        if tool.name not in offered and _passes(tool.name, upstream.spec.tools):
-            offered[tool.name] = tool
+    offered: dict[Kind, dict[str, Item]] = {}
+    for kind in Kind:
+        items = offered[kind] = {}
+        for item in upstream.lists.of(kind):
+            if kind is not Kind.TOOLS or _passes(item.name, upstream.spec.tools):
+                items.setdefault(item.name, item)
     return offered
 
 
@@ -113,7 +207,3 @@ def _rename(definition: bytes, name: str) -> bytes | None:
         return jsonrpc.splice(text, {"name": json.dumps(name)}).encode("utf-8")
     except Malformed:
         return None
-
-
-def _array(definitions: Iterable[bytes]) -> bytes:
-    return b"[" + b",".join(definitions) + b"]"

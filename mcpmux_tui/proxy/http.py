@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -163,57 +162,6 @@ class Exchange:
     async def push(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes of an event stream."""
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-
-
-class NoticeStream:
-    """An open event stream that says, whenever told, that the list of tools has changed.
-
-    A notice not yet written stands for all that come meanwhile, so a client that does not read
-    costs nothing.
-    """
-
-    def __init__(self, notice: bytes, *, opening: bytes = b"", closing: bytes = b"") -> None:
-        self._notice = sse_event(notice)
-        self._opening = sse_event(opening) if opening else b": open\n\n"
-        self._closing = sse_event(closing) if closing else b""
-        self._wake = asyncio.Event()
-        self._told = False
-        self._ended = False
-        self._gone = False
-
-    def tell(self) -> None:
-        """Send one notice."""
-        self._told = True
-        self._wake.set()
-
-    def end(self) -> None:
-        """End the stream in order."""
-        self._ended = True
-        self._wake.set()
-
-    def _client_gone(self) -> None:
-        self._gone = True
-        self._wake.set()
-
-    async def serve(self, exchange: Exchange, ping: float) -> None:
-        """Write the stream until it is ended or the client goes away."""
-        with exchange.when_gone(self._client_gone):
-            await exchange.start_stream()
-            await exchange.push(self._opening)
-            while not self._gone:
-                try:
-                    async with asyncio.timeout(ping):
-                        await self._wake.wait()
-                except TimeoutError:
-                    await exchange.push(b": ping\n\n")
-                    continue
-                self._wake.clear()
-                if self._told:
-                    self._told = False
-                    await exchange.push(self._notice)
-                if self._ended:
-                    await exchange.push(self._closing, last=True)
-                    return
 
 
 def _is_json(body: bytes) -> bool:

@@ -5,37 +5,56 @@ Spec: 2025-11-25 basic/lifecycle and basic/transports.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mcpmux_tui import __version__
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.channel import Caller, Kind
+from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.jsonrpc import Malformed, Message
 from mcpmux_tui.model.protocol import (
     CANCELLED,
+    ELICIT,
+    ELICITATION_COMPLETE,
     HANDSHAKE_VERSIONS,
     HEADER_SESSION_ID,
     INVALID_PARAMS,
     LATEST_HANDSHAKE,
+    LOG_MESSAGE,
     METHOD_NOT_FOUND,
-    TOOLS_CHANGED,
+    QUESTIONS,
+    RESOURCE_UPDATED,
 )
 from mcpmux_tui.proxy import router
+from mcpmux_tui.proxy.audience import LEVELS, level_of, refusal, text_member
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
-from mcpmux_tui.proxy.http import SSE, Exchange, NoticeStream
+from mcpmux_tui.proxy.http import SSE, Exchange
 from mcpmux_tui.proxy.limits import Limits
+from mcpmux_tui.proxy.router import Router
+from mcpmux_tui.proxy.stream import EventStream, Reply
 
-CAPABILITIES: Final = {"tools": {"listChanged": True}}
+CAPABILITIES: Final = {
+    "tools": {"listChanged": True},
+    "prompts": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "completions": {},
+    "logging": {},
+}
 """Both eras: nothing is advertised that is not forwarded."""
 SERVER_INFO: Final = {"name": "mcpmux", "version": __version__}
 REQUEST_CANCELLED: Final = -32800
 """In this era a request's stream ends only with an answer, also when the client took it back."""
+ASKABLE: Final = frozenset({*QUESTIONS.values(), "extensions"})
+"""Client capabilities that a 2025 server has to be told when a session is opened."""
+LISTED: Final = {kind.method: kind for kind in Kind}
 _ALLOW = (b"allow", b"GET, POST, DELETE")
 
 
@@ -49,7 +68,67 @@ class Session:
     last_used: float
     calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
     """Raw request id -> what takes the call back."""
-    streams: list[NoticeStream] = field(default_factory=list)
+    streams: list[EventStream] = field(default_factory=list)
+    answers: dict[bytes, asyncio.Future[Message]] = field(default_factory=dict)
+    """Raw id of a request to the client -> its answer."""
+    subscriptions: set[tuple[str, str]] = field(default_factory=set)
+    """Server and address of the resources it wants to hear of."""
+    elicitations: set[str] = field(default_factory=set)
+    """Those it was sent to a page for."""
+    log_level: str | None = None
+    _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def owner(self) -> Session:
+        """Implements Client: itself."""
+        return self
+
+    def notified(self, method: str, params: bytes) -> None:
+        """Send a notification on the newest stream."""
+        if self.streams and self.wants(method, params):
+            self.streams[-1].tell(jsonrpc.notification(method, params))
+
+    async def asked(self, method: str, params: bytes) -> bytes:
+        """Ask on the newest stream. Raises RpcError."""
+        if not self.streams:
+            raise refusal(method)
+        return await self.ask(self.streams[-1].send, method, params)
+
+    def wants(self, method: str, params: bytes) -> bool:
+        """Whether a log message is grave enough for this client; anything else is."""
+        quiet = method == LOG_MESSAGE and self.log_level is not None
+        return not quiet or level_of(params) >= LEVELS.index(self.log_level or "debug")
+
+    async def ask(self, send: Callable[[bytes], None], method: str, params: bytes) -> bytes:
+        """Have the client answer a server's question. Raises RpcError."""
+        if QUESTIONS.get(method) not in self.may_be_asked:
+            raise refusal(method)
+        if method == ELICIT and (elicitation := text_member(params, "elicitationId")) is not None:
+            self.elicitations.add(elicitation)
+        raw_id = b"%d" % next(self._ids)
+        answer = self.answers[raw_id] = asyncio.get_running_loop().create_future()
+        send(jsonrpc.request(raw_id, method, params))
+        try:
+            message = await answer
+        except asyncio.CancelledError:
+            send(jsonrpc.notification(CANCELLED, b'{"requestId":%b}' % raw_id))
+            raise
+        finally:
+            self.answers.pop(raw_id, None)
+        if message.error is not None:
+            raise _rpc_error(message.error)
+        return message.result or b"{}"
+
+    def answered(self, message: Message) -> None:
+        """Take the client's answer to a question."""
+        answer = self.answers.get(message.id or b"")
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    @property
+    def may_be_asked(self) -> frozenset[str]:
+        """The capabilities it declared."""
+        return frozenset(jsonrpc.parse_object(self.caller.capabilities.decode("utf-8")))
 
     @property
     def busy(self) -> bool:
@@ -64,11 +143,46 @@ class Session:
             stream.end()
 
 
-class Legacy:
-    """The 2025 side of the endpoint."""
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Implements Client for one request of a session."""
 
-    def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
+    session: Session
+    reply: Reply
+
+    @property
+    def owner(self) -> Session:
+        return self.session
+
+    def notified(self, method: str, params: bytes) -> None:
+        if self.session.wants(method, params):
+            self.reply.tell(jsonrpc.notification(method, params))
+
+    async def asked(self, method: str, params: bytes) -> bytes:
+        if not self.reply.can_stream:
+            return await self.session.asked(method, params)
+        return await self.session.ask(self.reply.send, method, params)
+
+
+class Legacy:
+    """The 2025 side of the endpoint.
+
+    `wished` is called when what clients want of servers may have changed, `left` with the key of a
+    client that is gone.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        router: Router,
+        changed: Callable[[], None],
+        wished: Callable[[], None],
+        left: Callable[[str], None],
+    ) -> None:
         self._limits = limits
+        self._router = router
+        self._wished = wished
+        self._left = left
         self._changed = changed
         self._sessions: dict[str, Session] = {}
 
@@ -79,11 +193,42 @@ class Legacy:
         since = time.monotonic() - self._limits.client_memory
         return sum(each.busy or each.last_used >= since for each in self._sessions.values())
 
-    def tell(self, endpoint: str | None) -> None:
-        """The list of an endpoint has changed: one notice per session, on its newest stream."""
+    def tell(self, endpoint: str | None, notice: bytes) -> None:
+        """A list of an endpoint has changed: one notice per session, on its newest stream."""
         for session in self._sessions.values():
             if session.endpoint == endpoint and session.streams:
-                session.streams[-1].tell()
+                session.streams[-1].tell(notice)
+
+    def heard(self, server: str, method: str, params: bytes) -> None:
+        """A server said something that belongs to no call."""
+        for session in self._sessions.values():
+            match method:
+                case _ if method == RESOURCE_UPDATED:
+                    uri = text_member(params, "uri") or ""
+                    meant = any(
+                        server == of and uri.startswith(each) for of, each in session.subscriptions
+                    )
+                case _ if method == ELICITATION_COMPLETE:
+                    meant = text_member(params, "elicitationId") in session.elicitations
+                case _:
+                    asks = session.log_level is not None
+                    meant = asks and session.endpoint in {None, server}
+            if meant:
+                session.notified(method, params)
+
+    def watched(self, server: str) -> frozenset[str]:
+        """The addresses at a server that sessions want to hear of."""
+        subscriptions = (each for of in self._sessions.values() for each in of.subscriptions)
+        return frozenset(uri for name, uri in subscriptions if name == server)
+
+    def log_level(self, server: str) -> str | None:
+        """The most talkative level asked for by a session that hears this server."""
+        levels = [
+            LEVELS.index(session.log_level)
+            for session in self._sessions.values()
+            if session.log_level is not None and session.endpoint in {None, server}
+        ]
+        return LEVELS[min(levels)] if levels else None
 
     def keep(self, endpoints: Container[str]) -> None:
         """End the sessions on servers that are not there any more."""
@@ -127,44 +272,73 @@ class Legacy:
         if session is None:
             return
         if message.method is None or message.id is None:
-            if message.method == CANCELLED:
+            if message.method is None:
+                session.answered(message)
+            elif message.method == CANCELLED:
                 _take_back(session, message.params)
             await exchange.reply(202)
             return
+        reply = Reply(exchange, self._limits.ping)
         try:
-            result = await self._answer(session, exchange, listing, message)
-        except Fault as fault:
-            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
-        else:
-            await exchange.reply(200, jsonrpc.result(message.id, result))
+            try:
+                result = await self._answer(session, reply, listing, message.id, message)
+            except Fault as fault:
+                await reply.finish(jsonrpc.error(message.id, fault.raw))
+            else:
+                await reply.finish(jsonrpc.result(message.id, result))
+        finally:
+            reply.close()
 
     async def _answer(
-        self, session: Session, exchange: Exchange, listing: Listing, message: Message
+        self, session: Session, reply: Reply, listing: Listing, raw_id: bytes, message: Message
     ) -> bytes:
-        match message.method:
-            case "tools/call" if message.id is not None:
-                return await self._call(session, listing, message.id, message.params)
-            case "tools/list":
-                router.refuse_cursor(router.fields(message.params))
-                return b'{"tools":' + listing.tools + b"}"
+        method = message.method or ""
+        if method in router.FORWARDED:
+            return await self._call(session, reply, listing, raw_id, method, message.params)
+        if (kind := LISTED.get(method)) is not None:
+            router.refuse_cursor(router.fields(message.params))
+            return b'{"%b":%b}' % (kind.value.encode("ascii"), listing.lists[kind])
+        match method:
             case "ping":
                 return b"{}"
-        raise Fault(METHOD_NOT_FOUND, "Method not found", message.method)
+            case "resources/subscribe" | "resources/unsubscribe":
+                target = self._router.resource(listing, router.fields(message.params))
+                subscription = (target.upstream.spec.name, target.name)
+                session.subscriptions.discard(subscription)
+                if method == "resources/subscribe":
+                    session.subscriptions.add(subscription)
+                self._wished()
+                return b"{}"
+            case "logging/setLevel":
+                level = router.fields(message.params).get("level")
+                if level is None or level.text not in LEVELS:
+                    raise Fault(INVALID_PARAMS, f'"level" must be one of {", ".join(LEVELS)}.')
+                session.log_level = level.text
+                self._wished()
+                return b"{}"
+        raise Fault(METHOD_NOT_FOUND, "Method not found", method)
 
     async def _call(
-        self, session: Session, listing: Listing, request_id: bytes, params: bytes | None
+        self,
+        session: Session,
+        reply: Reply,
+        listing: Listing,
+        request_id: bytes,
+        method: str,
+        params: bytes | None,
     ) -> bytes:
         # The client's going away does not end a call in this era; only a notice or DELETE does.
         try:
             with revocable() as take_back:
                 session.calls[request_id] = take_back
                 try:
-                    return await router.call_tool(
+                    return await self._router.forward(
                         listing,
+                        method,
                         router.fields(params),
                         session.caller,
+                        Conversation(session, reply),
                         modern=False,
-                        patience=self._limits.patience,
                     )
                 finally:
                     session.last_used = time.monotonic()
@@ -180,7 +354,7 @@ class Legacy:
         session = await self._session(exchange, endpoint)
         if session is None:
             return
-        stream = NoticeStream(jsonrpc.notification(TOOLS_CHANGED))
+        stream = EventStream()
         session.streams.append(stream)
         try:
             await stream.serve(exchange, self._limits.ping)
@@ -198,7 +372,10 @@ class Legacy:
             await exchange.refuse(503, "Too many clients are connected; all of them are busy.")
             return
         # 128 random bits; the guard has already asked for the token.
-        session = Session(secrets.token_hex(16), endpoint, caller, time.monotonic())
+        session_id = secrets.token_hex(16)
+        if ASKABLE.intersection(jsonrpc.parse_object(caller.capabilities.decode("utf-8"))):
+            caller = replace(caller, key=session_id)
+        session = Session(session_id, endpoint, caller, time.monotonic())
         self._sessions[session.id] = session
         self._changed()
         result = {
@@ -244,6 +421,10 @@ class Legacy:
     def _end(self, session: Session) -> None:
         del self._sessions[session.id]
         session.close()
+        if session.caller.key:
+            self._left(session.caller.key)
+        if session.subscriptions or session.log_level is not None:
+            self._wished()
         self._changed()
 
 
@@ -265,8 +446,15 @@ def _handshake(params: bytes | None) -> tuple[str, Caller]:
             "initialize needs protocolVersion (a string), capabilities and clientInfo (objects).",
         )
     version = wanted if wanted in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE
-    # Questions of a server are not relayed to these clients: none of their capabilities go on.
-    return version, Caller(info=info.raw.encode("utf-8"))
+    return version, Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
+
+
+def _rpc_error(raw: bytes) -> RpcError:
+    """A client's refusal, as it came."""
+    members = jsonrpc.parse_object(raw.decode("utf-8"))
+    code = members["code"].raw if "code" in members else "0"
+    message = members["message"].text if "message" in members else None
+    return RpcError(raw, int(code) if code.lstrip("-").isdigit() else 0, message or "refused")
 
 
 def _take_back(session: Session, params: bytes | None) -> None:

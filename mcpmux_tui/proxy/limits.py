@@ -30,6 +30,10 @@ class Limits:
     """At least this between two notices of a changed list."""
     patience: float = 10.0
     """How long a call waits for a server that is on its way."""
+    question: float = 600.0
+    """How long a server's question may wait for a 2026 client to come back with the answer."""
+    held: int = 64
+    """Calls that wait so; beyond it the oldest is given up."""
     grace: float = 0.8
     """For calls in flight when the proxy stops; then they are failed."""
 

@@ -5,26 +5,32 @@ Spec: 2026-07-28 basic/index (per-request fields, errors) and basic/transports (
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import hashlib
 import re
+import secrets
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.jsonrpc import Member, Message
 from mcpmux_tui.model.protocol import (
+    ACKNOWLEDGED,
     HEADER_METHOD,
     HEADER_MISMATCH,
     HEADER_NAME,
     HEADER_PROTOCOL_VERSION,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    LOG_MESSAGE,
     META_CLIENT_CAPABILITIES,
     META_CLIENT_INFO,
+    META_LOG_LEVEL,
     META_PROTOCOL_VERSION,
     META_SERVER_INFO,
     META_SUBSCRIPTION_ID,
@@ -32,17 +38,21 @@ from mcpmux_tui.model.protocol import (
     MISSING_CLIENT_CAPABILITY,
     MODERN_VERSIONS,
     PARSE_ERROR,
-    TOOLS_CHANGED,
+    QUESTIONS,
+    RESOURCE_UPDATED,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
 from mcpmux_tui.model.server import ON_THE_WAY
 from mcpmux_tui.proxy import router
+from mcpmux_tui.proxy.audience import LEVELS, level_of, refusal, text_member
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
-from mcpmux_tui.proxy.http import SSE, Exchange, NoticeStream
-from mcpmux_tui.proxy.legacy import CAPABILITIES, SERVER_INFO
+from mcpmux_tui.proxy.http import SSE, Exchange
+from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
+from mcpmux_tui.proxy.router import Router
+from mcpmux_tui.proxy.stream import EventStream, Reply
 
 STATUS: Final[Mapping[int, int]] = {
     PARSE_ERROR: 400,
@@ -61,7 +71,6 @@ _NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": 
 _ROUTING = frozenset({HEADER_PROTOCOL_VERSION, HEADER_METHOD, HEADER_NAME})
 _SENTINEL = re.compile(r"=\?base64\?(?P<payload>.*)\?=")
 _REMEMBERED = 256
-_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _SERVER_META = jsonrpc.dumps({META_SERVER_INFO: SERVER_INFO})
 _DISCOVERED = b'"supportedVersions":%b,"capabilities":%b' % (
     jsonrpc.dumps(MODERN_VERSIONS),
@@ -75,8 +84,12 @@ class _Subscription:
 
     client: bytes
     endpoint: str | None
-    tools: bool
-    """Whether it wants to hear of a changed list of tools."""
+    lists: frozenset[str]
+    """Capabilities of whose changed lists it wants to hear."""
+    resources: frozenset[tuple[str, str]]
+    """Server and address of the resources it wants to hear of."""
+    meta: bytes
+    """What every notification on it carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +100,66 @@ class Envelope:
     caller: Caller
 
 
-class Modern:
-    """The 2026 side of the endpoint."""
+@dataclass(slots=True, eq=False)
+class HeldCall:
+    """Implements Client for one 2026 call, over all the requests in which it is answered."""
 
-    def __init__(self, limits: Limits, changed: Callable[[], None]) -> None:
+    caller: Caller
+    what: tuple[object, ...]
+    """Endpoint, method and subject: a retry must mean the same."""
+    reply: Reply | None = None
+    task: asyncio.Task[bytes] | None = None
+    questions: dict[str, tuple[bytes, asyncio.Future[bytes]]] = field(default_factory=dict)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    expiry: asyncio.TimerHandle | None = None
+
+    @property
+    def owner(self) -> None:
+        return
+
+    def notified(self, method: str, params: bytes) -> None:
+        if method == LOG_MESSAGE and not self._wants(params):
+            return
+        if self.reply is not None:
+            self.reply.tell(jsonrpc.notification(method, params))
+
+    async def asked(self, method: str, params: bytes) -> bytes:
+        capabilities = jsonrpc.parse_object(self.caller.capabilities.decode("utf-8"))
+        if QUESTIONS.get(method) not in capabilities:
+            raise refusal(method)
+        key = secrets.token_hex(8)
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        asked = b'{"method":%b,"params":%b}' % (jsonrpc.dumps(method), params)
+        self.questions[key] = (asked, answer)
+        self.moved.set()
+        try:
+            return await answer
+        finally:
+            self.questions.pop(key, None)
+
+    def _wants(self, params: bytes) -> bool:
+        level = (self.caller.log_level or b"").decode("utf-8").strip('"')
+        return level in LEVELS and level_of(params) >= LEVELS.index(level)
+
+
+class Modern:
+    """The 2026 side of the endpoint; `wished` is called when what clients want of servers may have
+    changed."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        router: Router,
+        changed: Callable[[], None],
+        wished: Callable[[], None],
+    ) -> None:
         self._limits = limits
+        self._router = router
         self._changed = changed
-        self._streams: dict[NoticeStream, _Subscription] = {}
+        self._wished = wished
+        self._held: dict[str, HeldCall] = {}
+        """By the `requestState` under which a client comes back."""
+        self._streams: dict[EventStream, _Subscription] = {}
         self._seen: dict[bytes, float] = {}
 
     @property
@@ -103,11 +169,26 @@ class Modern:
         recent = {client for client, at in self._seen.items() if at >= since}
         return len(recent.union(of.client for of in self._streams.values()))
 
-    def tell(self, endpoint: str | None) -> None:
-        """The list of an endpoint has changed."""
+    def tell(self, endpoint: str | None, capability: str, method: str) -> None:
+        """A list of an endpoint has changed."""
         for stream, of in self._streams.items():
-            if of.tools and of.endpoint == endpoint:
-                stream.tell()
+            if capability in of.lists and of.endpoint == endpoint:
+                stream.tell(jsonrpc.notification(method, b'{"_meta":%b}' % of.meta))
+
+    def heard(self, server: str, method: str, params: bytes) -> None:
+        """A server said something that belongs to no call."""
+        uri = text_member(params, "uri") or ""
+        for stream, of in self._streams.items():
+            if method == RESOURCE_UPDATED and any(
+                name == server and uri.startswith(each) for name, each in of.resources
+            ):
+                own = jsonrpc.splice(params.decode("utf-8"), {"_meta": of.meta.decode("utf-8")})
+                stream.tell(jsonrpc.notification(method, own.encode("utf-8")))
+
+    def watched(self, server: str) -> frozenset[str]:
+        """The addresses at a server that open streams want to hear of."""
+        wanted = (each for of in self._streams.values() for each in of.resources)
+        return frozenset(uri for name, uri in wanted if name == server)
 
     def keep(self, endpoints: Container[str]) -> None:
         """End the streams on servers that are not there any more."""
@@ -119,6 +200,8 @@ class Modern:
         """End all streams in order."""
         for stream in self._streams:
             stream.end()
+        for state in list(self._held):
+            self._expire(state)
 
     def forget(self) -> None:
         """Forget who was there."""
@@ -132,6 +215,7 @@ class Modern:
         message = await exchange.message(self._limits.body_bytes)
         if message is None:
             return
+        reply = Reply(exchange, self._limits.ping)
         try:
             if message.method is None:
                 raise Fault(INVALID_REQUEST, "A client sends requests and notifications only.")
@@ -143,40 +227,123 @@ class Modern:
             envelope = _classify(exchange, message)
             self._remember(envelope.caller)
             if message.method == "subscriptions/listen":
-                await self._listen(exchange, endpoint, message.id, envelope)
+                reply.close()
+                await self._listen(exchange, endpoint, listing, message.id, envelope)
                 return
-            result = await self._answer(exchange, listing, message.method, envelope)
+            if message.method in router.FORWARDED:
+                with revocable() as take_back, exchange.when_gone(take_back):
+                    result = await self._call(reply, endpoint, listing, message.method, envelope)
+            else:
+                result = self._own(listing, message.method, envelope)
+            await reply.finish(jsonrpc.result(message.id, result))
         except Fault as fault:
             body = jsonrpc.error(message.id, fault.raw)
-            await exchange.reply(STATUS.get(fault.code, 200), body)
+            await reply.finish(body, STATUS.get(fault.code, 200))
         except TakenBack:
             return
-        else:
-            await exchange.reply(200, jsonrpc.result(message.id, result))
+        finally:
+            reply.close()
 
-    async def _answer(
-        self, exchange: Exchange, listing: Listing, method: str, envelope: Envelope
-    ) -> bytes:
-        match method:
-            case "tools/call":
-                with revocable() as take_back, exchange.when_gone(take_back):
-                    return await router.call_tool(
-                        listing,
-                        envelope.params,
-                        envelope.caller,
-                        modern=True,
-                        patience=self._limits.patience,
-                    )
-            case "tools/list":
-                router.refuse_cursor(envelope.params)
-                fresh = 0 if _unsettled(listing) else FRESH_MS
-                return _complete(fresh, b'"tools":' + listing.tools)
-            case "server/discover":
-                return _complete(FRESH_MS, _DISCOVERED)
+    def _own(self, listing: Listing, method: str, envelope: Envelope) -> bytes:
+        """What needs no server."""
+        if (kind := LISTED.get(method)) is not None:
+            router.refuse_cursor(envelope.params)
+            fresh = 0 if _unsettled(listing) else FRESH_MS
+            member = b'"%b":%b' % (kind.value.encode("ascii"), listing.lists[kind])
+            return _complete(fresh, member)
+        if method == "server/discover":
+            return _complete(FRESH_MS, _DISCOVERED)
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
 
+    async def _call(
+        self,
+        reply: Reply,
+        endpoint: str | None,
+        listing: Listing,
+        method: str,
+        envelope: Envelope,
+    ) -> bytes:
+        """Forward a request; a question of a 2025 server on the way is the answer, and the client
+        comes back with what it wants to know."""
+        params = envelope.params
+        subject = next((params[key].text for key in ("name", "uri") if key in params), None)
+        what = (endpoint, method, subject, envelope.caller)
+        state = params["requestState"].text if "requestState" in params else None
+        held = self._held.get(state or "")
+        if held is not None and held.what == what:
+            self._answered(state or "", held, params)
+        else:
+            held = HeldCall(envelope.caller, what)
+            work = self._router.forward(listing, method, params, envelope.caller, held, modern=True)
+            if not envelope.caller.key:
+                held.reply = reply
+                return await work
+            held.task = asyncio.create_task(work, name="held-call")
+        held.reply = reply
+        try:
+            return await self._next(held)
+        finally:
+            held.reply = None
+
+    def _answered(self, state: str, held: HeldCall, params: Mapping[str, Member]) -> None:
+        """Hand the client's answers on. Raises Fault."""
+        given = params.get("inputResponses")
+        responses = {} if given is None else router.members_of(given.raw, '"inputResponses"')
+        if missing := [key for key in held.questions if key not in responses]:
+            raise Fault(INVALID_PARAMS, f'"inputResponses" lacks {", ".join(missing)}.')
+        del self._held[state]
+        if held.expiry is not None:
+            held.expiry.cancel()
+        for key, (_, answer) in list(held.questions.items()):
+            if not answer.done():
+                answer.set_result(responses[key].raw.encode("utf-8"))
+        held.questions.clear()
+        held.moved.clear()
+
+    async def _next(self, held: HeldCall) -> bytes:
+        """The result, or what the server asks before it."""
+        task = held.task
+        if task is None:
+            raise RuntimeError("a held call needs a task")
+        asked = asyncio.create_task(held.moved.wait())
+        try:
+            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            asked.cancel()
+        if task.done() or not held.questions:
+            return await task
+        state = f"mcpmux-{secrets.token_hex(16)}"
+        while len(self._held) >= self._limits.held:
+            self._expire(next(iter(self._held)))
+        self._held[state] = held
+        loop = asyncio.get_running_loop()
+        held.expiry = loop.call_later(self._limits.question, self._expire, state)
+        requests = b",".join(
+            b'"%b":%b' % (key.encode(), raw) for key, (raw, _) in held.questions.items()
+        )
+        return b'{"resultType":"input_required","inputRequests":{%b},"requestState":"%b"}' % (
+            requests,
+            state.encode("ascii"),
+        )
+
+    def _expire(self, state: str) -> None:
+        """Nobody came back in time."""
+        held = self._held.pop(state, None)
+        if held is not None and held.task is not None:
+            if held.expiry is not None:
+                held.expiry.cancel()
+            held.task.cancel()
+
     async def _listen(
-        self, exchange: Exchange, endpoint: str | None, request_id: bytes, envelope: Envelope
+        self,
+        exchange: Exchange,
+        endpoint: str | None,
+        listing: Listing,
+        request_id: bytes,
+        envelope: Envelope,
     ) -> None:
         if not exchange.accepts(SSE):
             await exchange.refuse(406, "Accept must name text/event-stream.")
@@ -184,22 +351,50 @@ class Modern:
         wanted = envelope.params.get("notifications")
         if wanted is None or not isinstance(wanted.value, dict):
             raise Fault(INVALID_PARAMS, 'params: "notifications" must be an object.')
-        tools = wanted.value.get("toolsListChanged") is True
+        filters = router.members_of(wanted.raw, '"notifications"')
+        honoured: dict[str, object] = {
+            key: True
+            for key in ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
+            if key in filters and filters[key].value is True
+        }
+        resources = self._resources(listing, filters.get("resourceSubscriptions"))
+        if resources:
+            honoured["resourceSubscriptions"] = [uri for _, uri in resources]
         meta = b'{"%b":%b}' % (META_SUBSCRIPTION_ID.encode("ascii"), request_id)
-        honoured = b'{"toolsListChanged":true}' if tools else b"{}"
-        stream = NoticeStream(
-            jsonrpc.notification(TOOLS_CHANGED, b'{"_meta":%b}' % meta),
+        stream = EventStream(
             opening=jsonrpc.notification(
-                _ACKNOWLEDGED, b'{"notifications":%b,"_meta":%b}' % (honoured, meta)
+                ACKNOWLEDGED,
+                b'{"notifications":%b,"_meta":%b}' % (jsonrpc.dumps(honoured), meta),
             ),
             closing=jsonrpc.result(request_id, b'{"resultType":"complete","_meta":%b}' % meta),
         )
-        self._streams[stream] = _Subscription(_name(envelope.caller), endpoint, tools)
+        self._streams[stream] = _Subscription(
+            _name(envelope.caller),
+            endpoint,
+            frozenset(key.removesuffix("ListChanged") for key in honoured),
+            frozenset(resources),
+            meta,
+        )
+        if resources:
+            self._wished()
         try:
             await stream.serve(exchange, self._limits.ping)
         finally:
             del self._streams[stream]
+            if resources:
+                self._wished()
             self._changed()
+
+    def _resources(self, listing: Listing, wanted: Member | None) -> list[tuple[str, str]]:
+        """Server and address of those that are there."""
+        found: list[tuple[str, str]] = []
+        for uri in jsonrpc.parse_array(wanted.raw) if wanted is not None else ():
+            try:
+                target = self._router.resource(listing, {"uri": uri})
+            except Fault:
+                continue
+            found.append((target.upstream.spec.name, target.name))
+        return found
 
     def _remember(self, caller: Caller) -> None:
         name = _name(caller)
@@ -269,13 +464,23 @@ def _match(header: str, value: str | None, expected: str | None) -> None:
 def _caller(meta: Mapping[str, Member]) -> Caller:
     capabilities = meta[META_CLIENT_CAPABILITIES]
     info = meta.get(META_CLIENT_INFO)
+    level = meta.get(META_LOG_LEVEL)
     if not isinstance(capabilities.value, dict):
         raise Fault(INVALID_PARAMS, f"{META_CLIENT_CAPABILITIES} must be an object.")
     if info is None or info.value is None:
-        return Caller(None, capabilities.raw.encode("utf-8"))
-    if not isinstance(info.value, dict):
+        info = None
+    elif not isinstance(info.value, dict):
         raise Fault(INVALID_PARAMS, f"{META_CLIENT_INFO} must be an object.")
-    return Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
+    raw = capabilities.raw.encode("utf-8")
+    raw_info = None if info is None else info.raw.encode("utf-8")
+    askable = ASKABLE.intersection(capabilities.value)
+    return Caller(
+        raw_info,
+        raw,
+        None if level is None else level.raw.encode("utf-8"),
+        hashlib.sha256(raw + b"\0" + (raw_info or b"")).hexdigest() if askable else "",
+        True,
+    )
 
 
 def _decoded(value: str | None) -> str | None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.ports import Upstream
-from mcpmux_tui.proxy.catalog import Catalog, build
+from mcpmux_tui.proxy.catalog import Catalog, Listing, build
 
 
 class LiveCatalog:
     """The current catalog: rebuilt when somebody looks after a change.
 
-    `tell` is called for an endpoint (None: all servers) whose list differs from the one told
-    last: at once, then at most once per `interval` seconds, and never dropped. A list that
-    changed and changed back meanwhile is not worth a word.
+    `tell` is called for an endpoint (None: all servers) and a capability whose lists differ from
+    those told last, or of which a server itself said so: at once, then at most once per `interval`
+    seconds, and never dropped. A list that changed and changed back meanwhile is not worth a word.
     """
 
-    def __init__(self, tell: Callable[[str | None], None], interval: float) -> None:
+    def __init__(self, tell: Callable[[str | None, str], None], interval: float) -> None:
         self._tell = tell
         self._interval = interval
         self._upstreams: Mapping[str, Upstream] = {}
@@ -25,6 +26,7 @@ class LiveCatalog:
         self._stale = False
         self._told = self._catalog
         self._told_at = float("-inf")
+        self._announced: dict[str, frozenset[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -40,8 +42,11 @@ class LiveCatalog:
         self._upstreams = dict(upstreams)
         self.changed()
 
-    def changed(self) -> None:
-        """A list, a state or a spec is not what it was."""
+    def changed(self, server: str = "", announced: frozenset[str] = frozenset()) -> None:
+        """A list, a state or a spec is not what it was; `announced` are the capabilities whose
+        lists the server itself said have changed."""
+        if announced:
+            self._announced[server] = self._announced.get(server, frozenset()) | announced
         self._stale = True
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -57,11 +62,18 @@ class LiveCatalog:
     def _flush(self) -> None:
         self._timer = None
         before, now = self._told, self.current
-        if before is now:
+        announced, self._announced = self._announced, {}
+        if before is now and not announced:
             return
         self._told = now
         for endpoint in (None, *now.servers):
-            old, new = before.listing(endpoint), now.listing(endpoint)
-            if new is not None and (old is None or old.tools != new.tools):
+            old, new = before.listing(endpoint) or Listing(), now.listing(endpoint)
+            if new is None:
+                continue
+            said = frozenset[str]().union(
+                *(of for server, of in announced.items() if endpoint in {None, server})
+            )
+            changed = {kind.capability for kind in Kind if old.lists[kind] != new.lists[kind]}
+            for capability in sorted(changed | said):
                 self._told_at = asyncio.get_running_loop().time()
-                self._tell(endpoint)
+                self._tell(endpoint, capability)

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Client, Wishes
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION
+from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, too_large
 from mcpmux_tui.proxy.http import TEXT, BodyTooLarge, ClientGone, Exchange
@@ -16,6 +19,7 @@ from mcpmux_tui.proxy.limits import DEFAULTS, Limits
 from mcpmux_tui.proxy.listener import IPV4, Listener, bind
 from mcpmux_tui.proxy.modern import Modern
 from mcpmux_tui.proxy.notices import LiveCatalog
+from mcpmux_tui.proxy.router import Router
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -42,8 +46,10 @@ class Proxy:
         self._allowed_origins = tuple(allowed_origins)
         self._limits = limits
         self._knocks = Knocks(changed)
-        self._legacy = Legacy(limits, changed)
-        self._modern = Modern(limits, changed)
+        router = Router(limits.patience)
+        self._upstreams: Mapping[str, Upstream] = {}
+        self._legacy = Legacy(limits, router, changed, self._wished, self._left)
+        self._modern = Modern(limits, router, changed, self._wished)
         self._catalog = LiveCatalog(self._tell, limits.notice)
         self._listener: Listener | None = None
         self._guard: Guard | None = None
@@ -92,21 +98,43 @@ class Proxy:
 
     def set_upstreams(self, upstreams: Mapping[str, Upstream]) -> None:
         """These are the servers now, in the order of the config."""
+        self._upstreams = dict(upstreams)
         self._catalog.replace(upstreams)
+        self._wished()
         self._legacy.keep(upstreams)
         self._modern.keep(upstreams)
 
-    def lists_changed(self) -> None:
-        """Some server's lists, spec or state changed; clients hear of it if their list did."""
-        self._catalog.changed()
+    def lists_changed(self, server: str, announced: frozenset[str] = frozenset()) -> None:
+        """A server's lists, spec or state changed; clients hear of it if their list did, or if the
+        server itself said so of the `announced` capabilities."""
+        self._catalog.changed(server, announced)
+
+    def audience(self, server: str) -> Client:
+        """Who hears what a server says that belongs to no call."""
+        return Audience(server, self._heard)
 
     def public_names(self, server: str) -> Mapping[str, str]:
         """The names clients see on `/mcp`, by a server's own tool names."""
         return self._catalog.current.public.get(server, {})
 
-    def _tell(self, endpoint: str | None) -> None:
-        self._legacy.tell(endpoint)
-        self._modern.tell(endpoint)
+    def _tell(self, endpoint: str | None, capability: str) -> None:
+        method = f"notifications/{capability}/list_changed"
+        self._legacy.tell(endpoint, jsonrpc.notification(method))
+        self._modern.tell(endpoint, capability, method)
+
+    def _heard(self, server: str, method: str, params: bytes) -> None:
+        self._legacy.heard(server, method, params)
+        self._modern.heard(server, method, params)
+
+    def _wished(self) -> None:
+        """What clients want of servers may have changed."""
+        for name, upstream in self._upstreams.items():
+            watched = self._legacy.watched(name) | self._modern.watched(name)
+            upstream.wish(Wishes(watched, self._legacy.log_level(name)))
+
+    def _left(self, key: str) -> None:
+        for upstream in self._upstreams.values():
+            upstream.forget_client(key)
 
     async def _serve(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable

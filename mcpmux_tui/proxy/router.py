@@ -1,28 +1,39 @@
-"""`tools/call`: from a public name to the server behind it, and the bytes of `result` back."""
+"""From a public name or an address to the server behind it, and the bytes of `result` back."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.channel import Caller, Channel, Client
 from mcpmux_tui.model.errors import RequestTimeout, RpcError, UpstreamError
 from mcpmux_tui.model.jsonrpc import Malformed, Member
 from mcpmux_tui.model.protocol import (
     ENVELOPE_KEYS,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    QUESTIONS,
     REQUEST_TIMEOUT,
+    RESOURCE_NOT_FOUND,
     SERVER_UNAVAILABLE,
     is_modern,
 )
-from mcpmux_tui.proxy.catalog import Listing
+from mcpmux_tui.proxy.catalog import Listing, Target
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.text import NAME_LIMIT, one_line
 
-# A progress token of one client means nothing to another: it ends here until progress is relayed.
-_HOP_BY_HOP = ENVELOPE_KEYS | {"progressToken"}
+FORWARDED: Final = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
+"""Requests that a server behind the proxy answers."""
+_ROUNDS: Final = 16
+"""How often a server may answer one call with questions."""
+_LINKS: Final = 4096
+"""Addresses in results of tools that are remembered."""
+_NO_COMPLETION: Final = b'{"completion":{"values":[],"total":0,"hasMore":false}}'
 
 
 def fields(params: bytes | None) -> dict[str, Member]:
@@ -44,38 +55,186 @@ def refuse_cursor(params: dict[str, Member]) -> None:
         raise Fault(INVALID_PARAMS, "Invalid cursor")
 
 
-async def call_tool(
-    listing: Listing, params: dict[str, Member], caller: Caller, *, modern: bool, patience: float
-) -> bytes:
-    """Call the tool that `params` name and return the bytes of its result as received.
+@dataclass(frozen=True, slots=True)
+class _Route:
+    target: Target
+    changes: dict[str, str | None]
+    """Members of the params that the server gets otherwise than the client wrote them."""
 
-    `modern` is the client's era; where the server's differs, `resultType` is added or taken out
-    and every other byte stays. Raises Fault for everything that is answered with an error.
-    """
+
+class Router:
+    """Sends requests to the servers they are meant for; both eras share one."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._links: dict[str, str] = {}
+        """Address -> the server one of whose results linked to it, the newest last."""
+
+    async def forward(
+        self,
+        listing: Listing,
+        method: str,
+        params: dict[str, Member],
+        caller: Caller,
+        client: Client | None,
+        *,
+        modern: bool,
+    ) -> bytes:
+        """Have a request answered and return the bytes of the result as received.
+
+        `modern` is the client's era; where the server's differs, `resultType` is added or taken
+        out and every other byte stays, and what a server asks goes the way of the client's era.
+        Raises Fault for everything that is answered with an error.
+        """
+        route = self._route(listing, method, params)
+        upstream, name = route.target.upstream, route.target.name
+        if method == "completion/complete" and "completions" not in upstream.lists.capabilities:
+            return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
+        if "_meta" in params:
+            route.changes["_meta"] = _own_meta(params["_meta"])
+        own_params = jsonrpc.joined(params, route.changes).encode("utf-8")
+        header = None if method == "completion/complete" else name
+        ok = False
+        try:
+            channel = await upstream.ready(self._patience)
+            result = await channel.request(
+                method, own_params, caller=caller, name=header, client=client
+            )
+            server_is_modern = is_modern(channel.protocol_version)
+            if server_is_modern and not modern:
+                result = await _answered(
+                    channel, method, own_params, result, caller, header, client
+                )
+            elif modern and not server_is_modern:
+                result = _as_modern(result, method)
+            ok = True
+        except RpcError as error:
+            raise Fault(error.code, error.message, raw=error.raw) from None
+        except UpstreamError as error:
+            raise Fault(_code(error), str(error), _facts(error)) from None
+        finally:
+            if method == "tools/call":
+                upstream.record_call(name, ok=ok)
+        if b'"resource_link"' in result:
+            self._remember_links(upstream.spec.name, result)
+        return result
+
+    def resource(self, listing: Listing, params: Mapping[str, Member]) -> Target:
+        """Whom the `uri` of a request means. Raises Fault."""
+        uri = params["uri"].text if "uri" in params else None
+        if uri is None:
+            raise Fault(INVALID_PARAMS, 'params: "uri" must be a string.')
+        if (target := listing.resources.get(uri)) is not None:
+            return target
+        linked = self._links.get(uri)
+        upstream = next((each for each in listing.upstreams if each.spec.name == linked), None)
+        if upstream is not None:
+            return Target(upstream, uri)
+        for template, target in listing.patterns:
+            if template.matches(uri):
+                return Target(target.upstream, uri)
+        if len(listing.upstreams) == 1 and uri.startswith("ui://"):
+            return Target(listing.upstreams[0], uri)
+        raise Fault(RESOURCE_NOT_FOUND, "Resource not found", {"uri": one_line(uri, 200)})
+
+    def _route(self, listing: Listing, method: str, params: Mapping[str, Member]) -> _Route:
+        match method:
+            case "tools/call":
+                return _named(listing.tools, params, "tool")
+            case "prompts/get":
+                return _named(listing.prompts, params, "prompt")
+            case "resources/read":
+                return _Route(self.resource(listing, params), {})
+        return self._completion(listing, params)
+
+    def _completion(self, listing: Listing, params: Mapping[str, Member]) -> _Route:
+        if "ref" not in params:
+            raise Fault(INVALID_PARAMS, 'params: "ref" must be an object.')
+        ref = members_of(params["ref"].raw, '"ref"')
+        if "name" in ref:
+            route = _named(listing.prompts, ref, "prompt")
+            return _Route(route.target, {"ref": jsonrpc.joined(ref, route.changes)})
+        uri = ref["uri"].text if "uri" in ref else None
+        template = listing.templates.get(uri or "")
+        return _Route(template or self.resource(listing, ref), {})
+
+    def _remember_links(self, server: str, result: bytes) -> None:
+        try:
+            content = jsonrpc.parse_object(result.decode("utf-8")).get("content")
+        except Malformed:
+            return
+        for block in content.value if content and isinstance(content.value, list) else ():
+            link = isinstance(block, dict) and block.get("type") == "resource_link"
+            if link and type(uri := block.get("uri")) is str:
+                self._links.pop(uri, None)
+                self._links[uri] = server
+        while len(self._links) > _LINKS:
+            del self._links[next(iter(self._links))]
+
+
+def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str) -> _Route:
     name = params["name"].text if "name" in params else None
     if name is None:
         raise Fault(INVALID_PARAMS, 'params: "name" must be a string.')
-    target = listing.targets.get(name)
-    if target is None:
-        raise Fault(INVALID_PARAMS, f"Unknown tool: {one_line(name, NAME_LIMIT)}")
-    changes: dict[str, str | None] = {"name": json.dumps(target.tool)}
-    if "_meta" in params:
-        changes["_meta"] = _own_meta(params["_meta"])
-    own_params = jsonrpc.joined(params, changes).encode("utf-8")
-    ok = False
+    if (target := table.get(name)) is None:
+        raise Fault(INVALID_PARAMS, f"Unknown {noun}: {one_line(name, NAME_LIMIT)}")
+    return _Route(target, {"name": json.dumps(target.name)})
+
+
+async def _answered(
+    channel: Channel,
+    method: str,
+    params: bytes,
+    result: bytes,
+    caller: Caller,
+    name: str | None,
+    client: Client | None,
+) -> bytes:
+    """A 2026 server's result for a 2025 client: what the server asks, the client is asked, and the
+    request is sent again with the answers (spec 2026-07-28: multi round-trip requests).
+
+    Raises Fault, UpstreamError.
+    """
+    for _ in range(_ROUNDS):
+        match _result_type(result):
+            case Member(value="complete"):
+                return jsonrpc.without(result.decode("utf-8"), "resultType").encode("utf-8")
+            case Member(value="input_required"):
+                changes = await _answers(result, client)
+            case _:
+                return result
+        again = jsonrpc.splice(params.decode("utf-8"), changes).encode("utf-8")
+        result = await channel.request(method, again, caller=caller, name=name, client=client)
+    raise Fault(INVALID_REQUEST, f"The server asked more than {_ROUNDS} times for input.")
+
+
+async def _answers(result: bytes, client: Client | None) -> dict[str, str | None]:
+    """What a request that needs input is sent again with. Raises RpcError, Fault."""
     try:
-        channel = await target.upstream.ready(patience)
-        result = await channel.request("tools/call", own_params, caller=caller, name=target.tool)
-        ok = True
-    except RpcError as error:
-        raise Fault(error.code, error.message, raw=error.raw) from None
-    except UpstreamError as error:
-        raise Fault(_code(error), str(error), _facts(error)) from None
-    finally:
-        target.upstream.record_call(target.tool, ok=ok)
-    if is_modern(channel.protocol_version) == modern:
-        return result
-    return _as_modern(result) if modern else _as_legacy(result)
+        members = jsonrpc.parse_object(result.decode("utf-8"))
+        requests = members.get("inputRequests")
+        asked = {} if requests is None else jsonrpc.parse_object(requests.raw)
+        questions = {key: jsonrpc.parse_object(each.raw) for key, each in asked.items()}
+    except Malformed as error:
+        raise Fault(INVALID_REQUEST, f"What the server asks could not be read: {error}.") from None
+    methods = {key: each["method"].text for key, each in questions.items() if "method" in each}
+    if client is None or any(methods.get(key) not in QUESTIONS for key in questions):
+        raise Fault(INVALID_REQUEST, "The server asks for input that this client cannot give.")
+    answers = await asyncio.gather(
+        *(
+            client.asked(
+                methods[key] or "", each["params"].raw.encode() if "params" in each else b"{}"
+            )
+            for key, each in questions.items()
+        )
+    )
+    given = {key: answer.decode("utf-8") for key, answer in zip(questions, answers, strict=True)}
+    responses = ",".join(f"{json.dumps(key)}:{answer}" for key, answer in given.items())
+    state = members.get("requestState")
+    return {
+        "inputResponses": "{" + responses + "}",
+        "requestState": None if state is None else state.raw,
+    }
 
 
 def _code(error: UpstreamError) -> int:
@@ -95,32 +254,21 @@ def _facts(error: UpstreamError) -> dict[str, object] | None:
 def _own_meta(meta: Member) -> str | None:
     """`_meta` without what concerns only the client and this proxy; None where nothing is left."""
     members = members_of(meta.raw, '"_meta"')
-    kept = jsonrpc.joined(members, dict.fromkeys(_HOP_BY_HOP))
+    kept = jsonrpc.joined(members, dict.fromkeys(ENVELOPE_KEYS))
     return None if kept == "{}" else kept
 
 
-def _as_modern(result: bytes) -> bytes:
+def _as_modern(result: bytes, method: str) -> bytes:
     """A 2025 server's result for a 2026 client, where every result has its type."""
     if b'"resultType"' in result and _result_type(result) is not None:
         return result
     rest = result.lstrip()[1:].lstrip()
     comma = b"" if rest.startswith(b"}") else b","
-    return b'{"resultType":"complete"' + comma + rest
+    cached = b"" if method != "resources/read" or b'"ttlMs"' in result else _NEVER_KEPT
+    return b'{"resultType":"complete"' + cached + comma + rest
 
 
-def _as_legacy(result: bytes) -> bytes:
-    """A 2026 server's result for a 2025 client. Raises Fault for one that asks the client."""
-    match _result_type(result):
-        case Member(value="complete"):
-            return jsonrpc.without(result.decode("utf-8"), "resultType").encode("utf-8")
-        case Member(value="input_required"):
-            raise Fault(
-                INVALID_REQUEST,
-                "The server asks for input that this client cannot give: it speaks an older"
-                " version of the protocol.",
-            )
-        case _:
-            return result
+_NEVER_KEPT: Final = b',"ttlMs":0,"cacheScope":"private"'
 
 
 def _result_type(result: bytes) -> Member | None:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from mcpmux_tui.model.channel import Lists
+from mcpmux_tui.model.channel import Caller, Client, Lists
 from mcpmux_tui.model.errors import ConnectionLost, McpmuxError, StartFailed, UpstreamError
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
@@ -55,6 +55,8 @@ class Listed:
     generation: int
     lists: Lists | None
     error: UpstreamError | None
+    announced: frozenset[str] = frozenset()
+    """Capabilities whose lists the server itself said have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Attempt:
         values: Values,
         children: Children,
         journal: Journal,
+        audience: Client,
         report: Callable[[Event], None],
         limits: Limits,
     ) -> None:
@@ -108,6 +111,7 @@ class Attempt:
         self._values = values
         self._children = children
         self._journal = journal
+        self._audience = audience
         self._report = report
         self._limits = limits
         self._ending = False
@@ -218,7 +222,6 @@ class Attempt:
     async def _session_for(self, configured: Launch) -> Session:
         name = self._spec.name
         resolved = await self._values.resolve(configured)
-        transport: Transport
         # A launch resolves to its own kind.
         if isinstance(configured, StdioLaunch):
             transport = StdioTransport(
@@ -231,18 +234,38 @@ class Attempt:
                 spawned=lambda pid: self._report(Spawned(self.generation, pid)),
                 limits=self._limits,
             )
-        else:
-            make = await asyncio.to_thread(_http_transport, configured)
+            return self._session_over(transport)
+        make = await asyncio.to_thread(_http_transport, configured)
+
+        def another(caller: Caller | None = None, main: Session | None = None) -> Session:
             launch = cast("HttpLaunch", resolved)
             transport = make(launch, configured=configured, limits=self._limits)
+            return self._session_over(transport, caller, another, main)
+
+        return another()
+
+    def _session_over(
+        self,
+        transport: Transport,
+        caller: Caller | None = None,
+        another: Callable[[Caller, Session], Session] | None = None,
+        main: Session | None = None,
+    ) -> Session:
+        name = self._spec.name
         return Session(
             name,
             transport,
             silence=self._spec.timeout or None,
             limits=self._limits,
-            listed=lambda lists, error: self._report(Listed(self.generation, lists, error)),
+            listed=lambda lists, error, announced: self._report(
+                Listed(self.generation, lists, error, announced)
+            ),
             paused=lambda error: self._report(Paused(self.generation, error)),
             note=lambda text: self._journal.record(name, text, source="mcpmux"),
+            audience=self._audience,
+            caller=caller,
+            another=another if main is None else None,
+            main=main,
         )
 
     def _over(self, task: asyncio.Task[None]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Client
 from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout
 from mcpmux_tui.model.jsonrpc import Malformed
+from mcpmux_tui.model.protocol import PROGRESS
 
 
 @dataclass(eq=False, slots=True)
@@ -25,13 +27,28 @@ class Call:
     """When it is over however lively, in the loop's time."""
     progress_token: str | None
     clock: asyncio.Timeout
+    client: Client | None = None
+    """Who hears of it meanwhile."""
     failure: ConnectionLost | None = None
+    questions: int = 0
+    """What its server waits for just now; meanwhile its silence is no sign of anything."""
 
     def alive(self) -> None:
         """Start its silence anew."""
         if not self.clock.expired():
             silent = asyncio.get_running_loop().time() + self.patience
-            self.clock.reschedule(min(silent, self.end))
+            self.clock.reschedule(self.end if self.questions else min(silent, self.end))
+
+    @contextmanager
+    def questioned(self) -> Iterator[None]:
+        """Its server waits for an answer as long as the block lasts."""
+        self.questions += 1
+        self.alive()
+        try:
+            yield
+        finally:
+            self.questions -= 1
+            self.alive()
 
     def fail(self, error: ConnectionLost) -> None:
         """End its wait with `error`."""
@@ -50,7 +67,12 @@ class Calls:
 
     @asynccontextmanager
     async def begin(
-        self, method: str, patience: float | None, cap: float | None, token: str | None
+        self,
+        method: str,
+        patience: float | None,
+        cap: float | None,
+        token: str | None,
+        client: Client | None,
     ) -> AsyncIterator[Call]:
         """One request, as long as the block lasts: at most `cap` seconds, `patience` in silence.
 
@@ -60,7 +82,7 @@ class Calls:
         silence = math.inf if patience is None else patience
         end = math.inf if cap is None else now + cap
         clock = asyncio.timeout_at(min(now + silence, end))
-        call = Call(b"%d" % next(self._ids), silence, end, token, clock)
+        call = Call(b"%d" % next(self._ids), silence, end, token, clock, client)
         try:
             async with clock:
                 self._waiting[call.id] = call
@@ -82,11 +104,33 @@ class Calls:
             self._one_less.set()
 
     def progress(self, params: bytes) -> None:
-        """A progress notification: the calls it names are alive."""
+        """A progress notification: the call it names is alive, and its client hears of it.
+
+        A server is given a call's own id as the token, so tokens of two clients never meet.
+        """
         token = progress_token(params)
-        for call in self._waiting.values():
-            if token is not None and call.progress_token == token:
-                call.alive()
+        call = self._waiting.get(token.encode()) if token is not None else None
+        if call is None or call.progress_token is None:
+            return
+        call.alive()
+        if call.client is not None:
+            own = jsonrpc.splice(params.decode(), {"progressToken": call.progress_token})
+            call.client.notified(PROGRESS, own.encode())
+
+    def about(self, raw_id: bytes | None) -> list[Call]:
+        """The calls that a message of the server may belong to, one for each client.
+
+        `raw_id` is the call in whose answer it came, None where the connection does not tell.
+        """
+        if raw_id is not None:
+            call = self._waiting.get(raw_id)
+            return [] if call is None or call.client is None else [call]
+        newest = {
+            id(call.client.owner or call.client): call
+            for call in self._waiting.values()
+            if call.client is not None
+        }
+        return list(newest.values())
 
     def fail_all(self, error: ConnectionLost) -> None:
         """End every wait with `error`."""

@@ -11,12 +11,18 @@ from mcpmux_tui.model.protocol import (
     LATEST_HANDSHAKE,
     META_CLIENT_CAPABILITIES,
     META_CLIENT_INFO,
+    META_LOG_LEVEL,
     META_PROTOCOL_VERSION,
 )
 
 _INFO: Final = {"name": "mcpmux", "version": __version__}
 NOBODY: Final = Caller()
 """mcpmux itself: it offers a server nothing."""
+ANYBODY: Final = Caller(
+    capabilities=b'{"elicitation":{"form":{},"url":{}},"sampling":{"context":{},"tools":{}},'
+    b'"roots":{"listChanged":true}}'
+)
+"""For a 2025 process that many clients share: each of its questions is judged when it comes."""
 
 
 def enveloped(params: bytes, version: str, caller: Caller) -> bytes:
@@ -24,17 +30,28 @@ def enveloped(params: bytes, version: str, caller: Caller) -> bytes:
     text = jsonrpc.decode(params)
     meta = jsonrpc.parse_object(text).get("_meta")
     info = jsonrpc.dumps(_INFO) if caller.info is None else caller.info
-    envelope = {
+    envelope: dict[str, str | None] = {
         META_PROTOCOL_VERSION: jsonrpc.dumps(version).decode(),
         META_CLIENT_INFO: info.decode(),
         META_CLIENT_CAPABILITIES: caller.capabilities.decode(),
+        META_LOG_LEVEL: None if caller.log_level is None else caller.log_level.decode(),
     }
     whole = jsonrpc.splice("{}" if meta is None else meta.raw, envelope)
     return jsonrpc.splice(text, {"_meta": whole}).encode()
 
 
-def initialize_params() -> bytes:
-    """The params of `initialize`: the newest version with a handshake, nothing offered."""
-    return jsonrpc.dumps(
-        {"protocolVersion": LATEST_HANDSHAKE, "capabilities": {}, "clientInfo": _INFO}
+def initialize_params(caller: Caller) -> bytes:
+    """The params of `initialize`: the newest version with a handshake, and who calls."""
+    return b'{"protocolVersion":%b,"capabilities":%b,"clientInfo":%b}' % (
+        jsonrpc.dumps(LATEST_HANDSHAKE),
+        caller.capabilities,
+        jsonrpc.dumps(_INFO) if caller.info is None else caller.info,
     )
+
+
+def with_progress_token(params: bytes, token: bytes) -> bytes:
+    """`params` with another progress token in their `_meta`."""
+    text = jsonrpc.decode(params)
+    meta = jsonrpc.parse_object(text)["_meta"].raw
+    own = jsonrpc.splice(meta, {"progressToken": token.decode()})
+    return jsonrpc.splice(text, {"_meta": own}).encode()

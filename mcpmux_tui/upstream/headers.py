@@ -7,9 +7,10 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from mcpmux_tui.model.channel import Lists, Tool
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.text import one_line
 
 if TYPE_CHECKING:
@@ -55,8 +56,12 @@ class ParamHeaders:
             elif found := self._rules.x_mcp_header_map(schema):
                 wanted[tool.name] = found
         self._wanted = wanted
-        kept: tuple[Tool, ...] = tuple(tool for tool in lists.tools if tool.name not in invalid)
-        return Lists(kept, (*lists.skipped, *invalid.values()))
+        kept: tuple[Item, ...] = tuple(tool for tool in lists.tools if tool.name not in invalid)
+        return replace(
+            lists,
+            items={**lists.items, Kind.TOOLS: kept},
+            skipped=(*lists.skipped, *invalid.values()),
+        )
 
     def of(self, tool: str, params: bytes) -> dict[str, str]:
         """The headers for one call."""

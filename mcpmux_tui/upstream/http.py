@@ -42,6 +42,7 @@ class HttpTransport:
 
     closing_cancels = True
     pushes = False
+    shared = False
     pid = None
 
     def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
@@ -215,7 +216,7 @@ class HttpTransport:
         async with aclosing(self._messages(response, reader, request.alive)) as messages:
             async for message in messages:
                 if message.method is not None:
-                    self._hand_on(message)
+                    self._hand_on(message, request.id)
                 elif message.id == request.id:
                     return message
         if not self._resumable(reader):
@@ -230,9 +231,9 @@ class HttpTransport:
                 if event.type == "message":
                     yield message_in(event.data)
 
-    def _hand_on(self, message: Message) -> None:
+    def _hand_on(self, message: Message, of: bytes | None = None) -> None:
         if message.method is not None and self._listener is not None:
-            self._listener.received(message)
+            self._listener.received(message, of)
 
 
 def _nobody_waits() -> None:

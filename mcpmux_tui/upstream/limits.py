@@ -41,9 +41,10 @@ class Limits:
     wake_ping: float = 3.0
     """For the only ping to another machine after a sleep of this one."""
     pages: int = 1_000
-    tools: int = 10_000
+    items: int = 10_000
+    """Tools of one server; as many prompts, resources and templates."""
     definition: int = 256 * KIB
-    """One tool's definition."""
+    """One definition."""
     definitions: int = 16 * MIB
     """All definitions of a list."""
     values: int = 500_000
@@ -66,7 +67,11 @@ class Limits:
     noise: int = 5
     """Lines of junk on stdout that are shown; the rest is counted."""
     answers: int = 64
-    """Answers to a server's own requests that may wait to be written."""
+    """A server's own requests that may wait for their answers."""
+    personal: int = 64
+    """Sessions at one server, each for one client that it may ask something."""
+    personal_idle: float = 30 * 60.0
+    """Seconds without a request after which such a session is let go."""
 
     last_words: float = 0.1
     """How long the pipes of an ended process may stay open before its calls are failed."""

@@ -17,14 +17,14 @@ from urllib.parse import quote
 from pydantic import BaseModel, ValidationError
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Lists, Tool
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
 
 _log = logging.getLogger(__name__)
 
 
-class _KeptTool(BaseModel):
+class _KeptItem(BaseModel):
     name: str
     definition: str
     description: str
@@ -32,9 +32,11 @@ class _KeptTool(BaseModel):
 
 class _Kept(BaseModel):
     launch: str
-    """What was started or called; another command's tools are not this one's."""
-    tools: list[_KeptTool]
+    """What was started or called; what another command offers is not this one's."""
+    items: dict[Kind, list[_KeptItem]]
     skipped: list[str]
+    capabilities: list[str]
+    instructions: str
 
 
 class ListCache:
@@ -91,7 +93,7 @@ class ListCache:
                 await asyncio.to_thread(self._write, name, kept)
             except OSError as error:
                 # The lists are in memory all the same; only the next start is slower.
-                _log.warning("the tools of %s are not kept: %s", name, error)
+                _log.warning("the lists of %s are not kept: %s", name, error)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{quote(name, safe='')}.json"
@@ -102,13 +104,24 @@ class ListCache:
             path.unlink(missing_ok=True)
             return
         launch, lists = kept
-        tools = [
-            _KeptTool(
-                name=tool.name, definition=tool.definition.decode(), description=tool.description
-            )
-            for tool in lists.tools
-        ]
-        text = _Kept(launch=launch, tools=tools, skipped=list(lists.skipped)).model_dump_json()
+        items = {
+            kind: [
+                _KeptItem(
+                    name=each.name,
+                    definition=each.definition.decode(),
+                    description=each.description,
+                )
+                for each in of_kind
+            ]
+            for kind, of_kind in lists.items.items()
+        }
+        text = _Kept(
+            launch=launch,
+            items=items,
+            skipped=list(lists.skipped),
+            capabilities=sorted(lists.capabilities),
+            instructions=lists.instructions,
+        ).model_dump_json()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")
         try:
@@ -122,16 +135,22 @@ class ListCache:
     def _load(self, name: str, launch: str) -> Lists | None:
         try:
             kept = _Kept.model_validate_json(self._path(name).read_bytes())
-            tools = tuple(
-                Tool(each.name, _checked(each.definition).encode(), each.description)
-                for each in kept.tools
-            )
+            items = {
+                kind: tuple(
+                    Item(each.name, _checked(each.definition).encode(), each.description)
+                    for each in of_kind
+                )
+                for kind, of_kind in kept.items.items()
+            }
         except FileNotFoundError:
             return None
         except (OSError, ValidationError, Malformed) as error:
-            _log.info("the kept tools of %s cannot be used: %s", name, type(error).__name__)
+            _log.info("the kept lists of %s cannot be used: %s", name, type(error).__name__)
             return None
-        return Lists(tools, tuple(kept.skipped)) if kept.launch == launch else None
+        if kept.launch != launch:
+            return None
+        capabilities = frozenset(kept.capabilities)
+        return Lists(items, tuple(kept.skipped), capabilities, kept.instructions)
 
 
 def _checked(definition: str) -> str:

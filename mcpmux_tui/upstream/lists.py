@@ -1,15 +1,16 @@
-"""A server's tools: all pages, as received, bounded."""
+"""A server's tools, prompts, resources and templates: all pages, as received, bounded."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Lists, Tool
-from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.channel import Item, Kind, Lists
+from mcpmux_tui.model.errors import ConnectionLost, RpcError
 from mcpmux_tui.model.jsonrpc import Malformed, Member
+from mcpmux_tui.model.protocol import METHOD_NOT_FOUND
 from mcpmux_tui.text import NAME_LIMIT, clean, one_line
 from mcpmux_tui.upstream.limits import KIB, MIB, Limits
 
@@ -17,16 +18,39 @@ _SMALL = 256 * KIB
 """A page up to this size is read on the loop."""
 
 
-async def fetch_tools(ask: Callable[[bytes], Awaitable[bytes]], limits: Limits) -> Lists:
-    """All tools of a server; `ask` sends one `tools/list` with the given params.
+Ask = Callable[[str, bytes], Awaitable[bytes]]
+"""Sends (method, params) and returns the raw result."""
 
-    Raises what `ask` raises, and ConnectionLost for a page that is no list.
+
+async def fetch(kinds: Iterable[Kind], ask: Ask, limits: Limits) -> Lists:
+    """All that a server lists of these kinds.
+
+    Raises what `ask` raises, and ConnectionLost for a page that is no list. An error in answer to
+    anything but `tools/list` costs that kind alone: some servers declare more than they have.
     """
-    found = _Found(limits)
+    items: dict[Kind, tuple[Item, ...]] = {}
+    skipped: list[str] = []
+    for kind in kinds:
+        try:
+            found = await _fetch(kind, ask, limits)
+        except RpcError as error:
+            if kind is Kind.TOOLS:
+                raise
+            if error.code != METHOD_NOT_FOUND:
+                skipped.append(f"Its {kind.noun}s could not be listed: {error.message}")
+            continue
+        items[kind] = tuple(found.items.values())
+        skipped += found.sentences()
+    return Lists(items, tuple(skipped))
+
+
+async def _fetch(kind: Kind, ask: Ask, limits: Limits) -> _Found:
+    found = _Found(kind, limits)
     cursor: str | None = None
     cursors: set[str] = set()
     for _ in range(limits.pages):
-        page = await ask(b"{}" if cursor is None else b'{"cursor":%b}' % cursor.encode())
+        params = b"{}" if cursor is None else b'{"cursor":%b}' % cursor.encode()
+        page = await ask(kind.method, params)
         if len(page) > _SMALL:
             cursor = await asyncio.to_thread(found.add, page)
         else:
@@ -41,16 +65,17 @@ async def fetch_tools(ask: Callable[[bytes], Awaitable[bytes]], limits: Limits) 
             break
     else:
         found.skip(f"The list has more than {limits.pages} pages; the rest is left out.")
-    return found.lists()
+    return found
 
 
 @dataclass
 class _Found:
+    kind: Kind
     limits: Limits
-    tools: dict[str, Tool] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     left_out: int = 0
-    """Tools for which there was no room; none is taken after the first of them."""
+    """Items for which there was no room; none is taken after the first of them."""
     _size: int = 0
     _values: int = 0
     _more: int = 0
@@ -59,12 +84,12 @@ class _Found:
         """Take one page; the raw JSON of its next cursor. Raises ConnectionLost."""
         try:
             members = jsonrpc.parse_object(jsonrpc.decode(page))
-            tools = members.get("tools")
-            elements = jsonrpc.parse_array(tools.raw) if tools is not None else None
+            listed = members.get(self.kind.value)
+            elements = jsonrpc.parse_array(listed.raw) if listed is not None else None
         except Malformed as error:
-            raise ConnectionLost(f"its tool list could not be read: {error}") from error
+            raise ConnectionLost(f"its {self.kind.noun} list could not be read: {error}") from error
         if elements is None:
-            raise ConnectionLost("answered a tool list without tools")
+            raise ConnectionLost(f"answered a {self.kind.noun} list without {self.kind.noun}s")
         for element in elements:
             self._take(element)
         following = members.get("nextCursor")
@@ -72,30 +97,31 @@ class _Found:
 
     def _take(self, element: Member) -> None:
         definition = element.value
+        noun, key = self.kind.noun, self.kind.key
         if not isinstance(definition, dict):
-            return self.skip("A tool's definition is not an object.")
-        name = definition.get("name")
+            return self.skip(f"A {noun}'s definition is not an object.")
+        name = definition.get(key)
         # Numbers come as a subclass of str.
         if type(name) is not str or not name:
-            return self.skip("A tool has no name.")
+            return self.skip(f"A {noun} has no {key}.")
         shown = one_line(name, NAME_LIMIT)
         if not _is_text(name):
-            return self.skip(f"The name of tool {shown} is not valid text.")
-        if name in self.tools:
-            return self.skip(f"Tool {shown} is listed twice; the first one is used.")
+            return self.skip(f"The {key} of {noun} {shown} is not valid text.")
+        if name in self.items:
+            return self.skip(f"{noun.capitalize()} {shown} is listed twice; the first one is used.")
         raw = element.raw.encode()
         if len(raw) > self.limits.definition:
             most = self.limits.definition // KIB
-            return self.skip(f"The definition of tool {shown} is larger than {most} KiB.")
+            return self.skip(f"The definition of {noun} {shown} is larger than {most} KiB.")
         try:
             jsonrpc.parse_object(element.raw)
         except Malformed as error:
-            return self.skip(f"The definition of tool {shown} cannot be used: {error}.")
+            return self.skip(f"The definition of {noun} {shown} cannot be used: {error}.")
         if self.left_out or not self._fits(raw):
             self.left_out += 1
             return None
         description = definition.get("description")
-        self.tools[name] = Tool(name, raw, clean(description) if type(description) is str else "")
+        self.items[name] = Item(name, raw, clean(description) if type(description) is str else "")
         return None
 
     def _fits(self, raw: bytes) -> bool:
@@ -103,7 +129,7 @@ class _Found:
         self._values += jsonrpc.values(raw)
         limits = self.limits
         return (
-            len(self.tools) < limits.tools
+            len(self.items) < limits.items
             and self._size <= limits.definitions
             and self._values <= limits.values
         )
@@ -115,19 +141,20 @@ class _Found:
         else:
             self._more += 1
 
-    def lists(self) -> Lists:
-        """What was found."""
+    def sentences(self) -> list[str]:
+        """What is not used, and why."""
         sentences = list(self.skipped)
         if self._more:
             sentences.append(f"{self._more} more definitions could not be used.")
         if self.left_out:
-            count = f"{self.left_out} tool{'' if self.left_out == 1 else 's'}"
-            most = f"{self.limits.tools} tools, {self.limits.definitions // MIB} MiB"
+            noun = self.kind.noun
+            count = f"{self.left_out} {noun}{'' if self.left_out == 1 else 's'}"
+            most = f"{self.limits.items} {noun}s, {self.limits.definitions // MIB} MiB"
             sentences.append(
                 f"The list is longer than mcpmux takes ({most}, {self.limits.values} values):"
                 f" {count} and any later page are left out."
             )
-        return Lists(tuple(self.tools.values()), tuple(sentences))
+        return sentences
 
 
 def _is_text(name: str) -> bool:

@@ -7,11 +7,12 @@ never does; everything but positive evidence of the 2026 era leads to the handsh
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import RequestTimeout, RpcError, StartFailed
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.protocol import (
@@ -23,8 +24,10 @@ from mcpmux_tui.model.protocol import (
     is_modern,
 )
 from mcpmux_tui.text import one_line
-from mcpmux_tui.upstream.envelope import initialize_params
 from mcpmux_tui.upstream.troubles import NotUnderstood
+
+_INSTRUCTIONS = 16 * 1024
+"""Characters of a server's instructions that are kept."""
 
 
 class Era(Enum):
@@ -41,21 +44,34 @@ class Peer:
     version: str
     info: str = ""
     """Its own name and version, clean."""
-    tools: bool = False
-    tools_change: bool = False
+    capabilities: frozenset[str] = frozenset()
+    """What it declared, such as "tools" and "tools.listChanged"."""
+    instructions: str = ""
 
     @property
     def era(self) -> Era:
         """How it is spoken to from now on."""
         return Era.MODERN if is_modern(self.version) else Era.LEGACY
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What it lists."""
+        return tuple(kind for kind in Kind if kind.capability in self.capabilities)
+
+    @property
+    def announces(self) -> tuple[str, ...]:
+        """The capabilities whose lists it tells us have changed."""
+        listed = dict.fromkeys(kind.capability for kind in self.kinds)
+        return tuple(each for each in listed if f"{each}.listChanged" in self.capabilities)
+
 
 Ask = Callable[[str, str | None, bytes, float | None], Awaitable[bytes]]
 """Sends (method, version of the envelope or None, params, seconds it may stay unanswered)."""
 
 
-async def negotiate(ask: Ask, known: Era | None, probe: float) -> Peer:
-    """Agree on a version; `known` is the era of an earlier connection.
+async def negotiate(ask: Ask, known: Era | None, probe: float, greeting: bytes) -> Peer:
+    """Agree on a version; `known` is the era of an earlier connection, `greeting` are the params
+    of `initialize`.
 
     Raises StartFailed, RpcError, and whatever the transport raises.
     """
@@ -81,7 +97,7 @@ async def negotiate(ask: Ask, known: Era | None, probe: float) -> Peer:
                 if peer is not None:
                     return peer
         try:
-            return _initialized(await ask("initialize", None, initialize_params(), None))
+            return _initialized(await ask("initialize", None, greeting, None))
         except RpcError as error:
             # A probe answered too late has fixed the 2026 era before `initialize` came.
             mutual = _newest(_supported(error))
@@ -98,7 +114,7 @@ def _discovered(raw: bytes) -> Peer | None:
         return None
     meta = found.get("_meta")
     info = meta.get(META_SERVER_INFO) if isinstance(meta, dict) else None
-    return _peer(version, info, found.get("capabilities"))
+    return _peer(version, info, found)
 
 
 def _initialized(raw: bytes) -> Peer:
@@ -106,7 +122,7 @@ def _initialized(raw: bytes) -> Peer:
     version = found.get("protocolVersion")
     if not isinstance(version, str) or version not in HANDSHAKE_VERSIONS:
         raise _no_common_version([version])
-    return _peer(version, found.get("serverInfo"), found.get("capabilities"))
+    return _peer(version, found.get("serverInfo"), found)
 
 
 def _object(raw: bytes) -> dict[str, object]:
@@ -117,15 +133,28 @@ def _object(raw: bytes) -> dict[str, object]:
     return found
 
 
-def _peer(version: str, info: object, capabilities: object) -> Peer:
-    tools = capabilities.get("tools") if isinstance(capabilities, dict) else None
+def _peer(version: str, info: object, found: Mapping[str, object]) -> Peer:
+    instructions = found.get("instructions")
     named = [info.get("name"), info.get("version")] if isinstance(info, dict) else []
     return Peer(
         version,
         one_line(" ".join(part for part in named if isinstance(part, str)), 120),
-        isinstance(tools, dict),
-        isinstance(tools, dict) and tools.get("listChanged") is True,
+        _declared(found.get("capabilities")),
+        instructions[:_INSTRUCTIONS] if isinstance(instructions, str) else "",
     )
+
+
+def _declared(capabilities: object) -> frozenset[str]:
+    if not isinstance(capabilities, dict):
+        return frozenset()
+    declared = {name: of for name, of in capabilities.items() if isinstance(of, dict)}
+    flags = {
+        f"{name}.{flag}"
+        for name, of in declared.items()
+        for flag in ("listChanged", "subscribe")
+        if of.get(flag) is True
+    }
+    return frozenset(declared) | flags
 
 
 def _supported(error: RpcError) -> list[object]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Caller, Lists
+from mcpmux_tui.model.channel import Caller, Client, Lists, Wishes
 from mcpmux_tui.model.errors import (
     ConnectionLost,
     RequestTimeout,
@@ -20,14 +21,28 @@ from mcpmux_tui.model.errors import (
     UpstreamError,
 )
 from mcpmux_tui.model.jsonrpc import Message
-from mcpmux_tui.model.protocol import CANCELLED, METHOD_NOT_FOUND, TOOLS_CHANGED
+from mcpmux_tui.model.protocol import (
+    ACKNOWLEDGED,
+    CANCELLED,
+    PROMPTS_CHANGED,
+    RESOURCES_CHANGED,
+    TOOLS_CHANGED,
+)
 from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.calls import Calls, progress_token
-from mcpmux_tui.upstream.envelope import NOBODY, enveloped, initialize_params
+from mcpmux_tui.upstream.envelope import (
+    ANYBODY,
+    NOBODY,
+    enveloped,
+    initialize_params,
+    with_progress_token,
+)
+from mcpmux_tui.upstream.inbox import Inbox
 from mcpmux_tui.upstream.limits import Limits
-from mcpmux_tui.upstream.lists import fetch_tools
+from mcpmux_tui.upstream.lists import fetch
 from mcpmux_tui.upstream.liveness import Liveness
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
+from mcpmux_tui.upstream.personal import PersonalSessions
 from mcpmux_tui.upstream.transport import Request, Transport
 from mcpmux_tui.upstream.troubles import (
     NotUnderstood,
@@ -38,12 +53,15 @@ from mcpmux_tui.upstream.troubles import (
     rpc_error,
 )
 
-_PROGRESS: Final = "notifications/progress"
-_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
-_LISTEN: Final = b'{"notifications":{"toolsListChanged":true}}'
+_CHANGED: Final = {
+    TOOLS_CHANGED: "tools",
+    PROMPTS_CHANGED: "prompts",
+    RESOURCES_CHANGED: "resources",
+}
 
-Listed = Callable[[Lists | None, UpstreamError | None], None]
-"""Called with new lists, or with why they could not be refreshed."""
+Listed = Callable[[Lists | None, UpstreamError | None, frozenset[str]], None]
+"""Called with new lists, or with why they could not be refreshed, and with the capabilities whose
+lists the server itself said have changed."""
 
 
 class Session:
@@ -59,7 +77,13 @@ class Session:
         listed: Listed,
         paused: Callable[[UpstreamError], None],
         note: Callable[[str], None],
+        audience: Client,
+        caller: Caller | None = None,
+        another: Callable[[Caller, Session], Session] | None = None,
+        main: Session | None = None,
     ) -> None:
+        """`caller` is who a session of its own is for, `main` then the one that everybody shares;
+        `another` makes such a session."""
         self.peer = Peer("")
         self.probing = False
         """Whether a first probe was sent to a server that did not settle on an era yet."""
@@ -73,7 +97,19 @@ class Session:
         self._note = note
         self._calls = Calls()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answering = 0
+        self._caller = caller or (ANYBODY if transport.shared else NOBODY)
+        self._main = main or self
+        self._personal: PersonalSessions | None = None
+        if another is not None and not transport.shared:
+            make = another
+            self._personal = PersonalSessions(lambda caller: make(caller, self), limits)
+        self._inbox = Inbox(
+            self._calls, audience, reply=self._tell, spawn=self._spawn, limits=limits, note=note
+        )
+        self._wishes = Wishes()
+        self._granted = Wishes()
+        self._wished = asyncio.Event()
+        self._announced: set[str] = set()
         self._stale = asyncio.Event()
         self._renewing = asyncio.Lock()
         self._epoch = 0
@@ -108,7 +144,8 @@ class Session:
         await self._transport.open(self)
         self.probing = known is None
         try:
-            self.peer = await negotiate(self._negotiating, known, probe)
+            greeting = initialize_params(self._caller)
+            self.peer = await negotiate(self._negotiating, known, probe, greeting)
         except RpcError as error:
             raise StartFailed(
                 f"refused to start a session: {error.message}", "Its log may say more."
@@ -126,16 +163,69 @@ class Session:
             self._stale.set()
             raise
         finally:
-            if self.peer.tools:
+            if self.peer.kinds:
                 self._spawn(self._refresh())
-            self._watch()
-            self._liveness.heard()
-            self._spawn(self._liveness.run())
+            self._spawn(self._grant_wishes())
+            self._serve()
+
+    async def open_alone(self) -> None:
+        """Open a session for one client beside the main one. Raises UpstreamError."""
+        try:
+            async with asyncio.timeout(self._limits.remote_start):
+                await self.open(Era.LEGACY, self._limits.remote_probe)
+        except TimeoutError:
+            raise ConnectionLost(
+                "opened no session for this client in time", "Try again."
+            ) from None
+        self._serve()
+
+    @property
+    def _is_modern(self) -> bool:
+        return self.peer.era is Era.MODERN
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._under_way > 0
+
+    def wish(self, wishes: Wishes) -> None:
+        """Have the server tell what clients want to hear from now on."""
+        if wishes != self._wishes:
+            listened = self._wishes.resources
+            self._wishes = wishes
+            self._wished.set()
+            if self.peer.era is Era.MODERN and wishes.resources != listened:
+                self._watch()
+
+    def forget(self, key: str) -> None:
+        """The client with a session of its own is gone."""
+        if self._personal is not None:
+            self._personal.forget(key)
 
     async def request(
-        self, method: str, params: bytes, *, caller: Caller, name: str | None = None
+        self,
+        method: str,
+        params: bytes,
+        *,
+        caller: Caller,
+        name: str | None = None,
+        client: Client | None = None,
     ) -> bytes:
         """Send one request; see Channel. The server's name is added to errors here."""
+        own: Session | None = None
+        if caller.key and self._personal is not None and not (caller.modern and self._is_modern):
+            try:
+                own = await self._personal.of(caller)
+            except UpstreamError as error:
+                if not self._is_modern:
+                    self._suspect()
+                    raise outward(self._name, error) from error
+                # It speaks the newer era only, in which its questions are results.
+                self._note(f"no session of its own for a client: {error.message}")
+        if own is not None:
+            if client is not None and client.owner is not None:
+                own._inbox.owner = client.owner
+            return await own.request(method, params, caller=NOBODY, name=name, client=client)
         self._under_way += 1
         try:
             return await self._request(
@@ -145,6 +235,7 @@ class Session:
                 cap=self._limits.call_cap,
                 caller=caller,
                 name=name,
+                client=client,
             )
         except UpstreamError as error:
             if isinstance(error, RequestTimeout):
@@ -168,6 +259,8 @@ class Session:
         for task in self._tasks:
             task.cancel()
         self._calls.fail_all(farewell)
+        if self._personal is not None:
+            await self._personal.close()
         try:
             async with asyncio.timeout(self._limits.goodbye):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -181,17 +274,20 @@ class Session:
         """Learn that something arrived, whoever waits for it."""
         self._liveness.heard()
 
-    def received(self, message: Message) -> None:
+    def received(self, message: Message, of: bytes | None = None) -> None:
         """Take a request or notification of the server."""
         self._liveness.heard()
+        method = message.method or ""
         if message.id is not None:
-            self._answer(message.id, message.method or "")
-        elif message.method == TOOLS_CHANGED:
-            self._stale.set()
-        elif message.method == _ACKNOWLEDGED:
+            # The 2026 era has no requests from servers.
+            if self.peer.era is Era.LEGACY:
+                self._inbox.asked(message, of)
+        elif (capability := _CHANGED.get(method)) is not None:
+            self._main._announce(capability)
+        elif method == ACKNOWLEDGED:
             self._following()
-        elif message.method == _PROGRESS and message.params is not None:
-            self._calls.progress(message.params)
+        else:
+            self._inbox.notified(method, message.params or b"{}", of)
 
     def lost(self, error: UpstreamError) -> None:
         """Learn that this connection cannot be used any more."""
@@ -207,12 +303,13 @@ class Session:
         cap: float | None = None,
         caller: Caller = NOBODY,
         name: str | None = None,
+        client: Client | None = None,
     ) -> bytes:
         token = progress_token(params, "_meta")
         if self.peer.era is Era.MODERN:
             params = enveloped(params, self.peer.version, caller)
         return await self._ask(
-            method, params, patience, cap=cap, name=name, token=token, cancel=True
+            method, params, patience, cap=cap, name=name, token=token, cancel=True, client=client
         )
 
     async def _negotiating(
@@ -234,11 +331,14 @@ class Session:
         cap: float | None = None,
         name: str | None = None,
         token: str | None = None,
+        client: Client | None = None,
     ) -> bytes:
         raw_id: bytes | None = None
         try:
-            async with self._calls.begin(method, patience, cap, token) as call:
+            async with self._calls.begin(method, patience, cap, token, client) as call:
                 raw_id = call.id
+                if token is not None:
+                    params = with_progress_token(params, raw_id)
 
                 def alive() -> None:
                     call.alive()
@@ -277,24 +377,6 @@ class Session:
         params = b'{"requestId":%b}' % raw_id
         self._spawn(self._tell(jsonrpc.notification(CANCELLED, params)))
 
-    def _answer(self, raw_id: bytes, method: str) -> None:
-        # The 2026 era has no requests from servers; more unread answers than this is a flood.
-        if self.peer.era is Era.MODERN or self._answering >= self._limits.answers:
-            return
-        if method == "ping":
-            answer = jsonrpc.result(raw_id, b"{}")
-        else:
-            refusal = jsonrpc.error_object(METHOD_NOT_FOUND, f"mcpmux does not offer {method[:80]}")
-            answer = jsonrpc.error(raw_id, refusal)
-        self._answering += 1
-        self._spawn(self._reply(answer))
-
-    async def _reply(self, answer: bytes) -> None:
-        try:
-            await self._tell(answer)
-        finally:
-            self._answering -= 1
-
     async def _tell(self, message: bytes) -> None:
         try:
             async with asyncio.timeout(self._limits.goodbye):
@@ -307,6 +389,17 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _serve(self) -> None:
+        """Hear what the server says outside of any request, and whether it is there."""
+        self._watch()
+        self._liveness.heard()
+        self._spawn(self._liveness.run())
+
+    def _announce(self, capability: str) -> None:
+        """The server says that one of its lists has changed."""
+        self._announced.add(capability)
+        self._stale.set()
 
     def _watch(self) -> None:
         """Watch for changes from now on, on a connection that is not older than now."""
@@ -324,7 +417,10 @@ class Session:
                 raise ConnectionLost("lost its session", "It is being reconnected.")
             try:
                 await self._ask(
-                    "initialize", initialize_params(), self._limits.remote_start, cancel=False
+                    "initialize",
+                    initialize_params(self._caller),
+                    self._limits.remote_start,
+                    cancel=False,
                 )
                 await self._transport.send(jsonrpc.notification("notifications/initialized"))
             except UpstreamError as error:
@@ -334,6 +430,8 @@ class Session:
                     "It is being reconnected.",
                 ) from error
             self._epoch += 1
+            self._granted = Wishes()
+            self._wished.set()
             self._stale.set()
             self._note("its session had expired; a new one is open")
 
@@ -359,15 +457,19 @@ class Session:
         await self._request(method, b"{}", patience=patience)
 
     async def _fetch(self) -> Lists:
-        if not self.peer.tools:
-            return Lists()
-
-        async def page(params: bytes) -> bytes:
-            return await self._request("tools/list", params, patience=self._limits.page)
+        async def page(method: str, params: bytes) -> bytes:
+            return await self._request(method, params, patience=self._limits.page)
 
         try:
             async with asyncio.timeout(self._limits.listing):
-                return await self._transport.learn(await fetch_tools(page, self._limits))
+                found = await self._transport.learn(
+                    await fetch(self.peer.kinds, page, self._limits)
+                )
+                return replace(
+                    found,
+                    capabilities=self.peer.capabilities,
+                    instructions=self.peer.instructions,
+                )
         except TimeoutError:
             raise RequestTimeout(
                 f"its list was not complete after {self._limits.listing:g} s"
@@ -380,10 +482,13 @@ class Session:
         while True:
             await self._stale.wait()
             self._stale.clear()
+            announced = frozenset(self._announced)
             try:
-                self._listed(await self._fetch(), None)
+                lists = await self._fetch()
+                self._announced -= announced
+                self._listed(lists, None, announced)
             except UpstreamError as error:
-                self._listed(None, error)
+                self._listed(None, error, frozenset())
                 self._stale.set()
                 await asyncio.sleep(max(backoff.next(), error.retry_after or 0.0))
             else:
@@ -393,13 +498,13 @@ class Session:
     @property
     def _may_follow(self) -> bool:
         if self.peer.era is Era.MODERN:
-            return self.peer.tools_change
+            return bool(self.peer.announces or self._wishes.resources)
         return not self._transport.pushes
 
     async def _watch_changes(self) -> None:
         """Hear of changes from the server; from one that tells nothing, by looking now and then."""
         await self._follow()
-        while self.peer.tools:
+        while self.peer.kinds:
             await asyncio.sleep(self._limits.relist)
             self._stale.set()
 
@@ -433,10 +538,46 @@ class Session:
     async def _stream(self) -> bool:
         if self.peer.era is Era.LEGACY:
             return await self._transport.follow(self._following)
-        await self._request("subscriptions/listen", _LISTEN, patience=None)
+        wanted: dict[str, object] = {f"{each}ListChanged": True for each in self.peer.announces}
+        if self._wishes.resources:
+            wanted["resourceSubscriptions"] = sorted(self._wishes.resources)
+        params = jsonrpc.dumps({"notifications": wanted})
+        await self._request("subscriptions/listen", params, patience=None)
         return True
+
+    async def _grant_wishes(self) -> None:
+        """Tell a 2025 server what clients want to hear, whenever that changes."""
+        while True:
+            await self._wished.wait()
+            self._wished.clear()
+            if self.peer.era is Era.MODERN:
+                continue
+            try:
+                await self._grant(self._wishes)
+            except UpstreamError as error:
+                self._note(f"a subscription or log level was not accepted: {error.message}")
+
+    async def _grant(self, wishes: Wishes) -> None:
+        granted, self._granted = self._granted, wishes
+        asked: list[tuple[str, dict[str, object]]] = []
+        if "resources.subscribe" in self.peer.capabilities:
+            for method, uris in (
+                ("resources/subscribe", wishes.resources - granted.resources),
+                ("resources/unsubscribe", granted.resources - wishes.resources),
+            ):
+                asked += [(method, {"uri": uri}) for uri in sorted(uris)]
+        if "logging" in self.peer.capabilities and wishes.log_level not in {
+            None,
+            granted.log_level,
+        }:
+            asked.append(("logging/setLevel", {"level": wishes.log_level}))
+        for method, params in asked:
+            try:
+                await self._request(method, jsonrpc.dumps(params), patience=self._limits.page)
+            except RpcError as error:
+                self._note(f"{method} was refused: {error.message}")
 
     def _following(self) -> None:
         """The stream of changes is open; what changed before went unheard."""
-        if self.peer.tools_change:
+        if self.peer.announces:
             self._stale.set()

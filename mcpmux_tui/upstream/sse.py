@@ -32,6 +32,7 @@ class SseTransport:
 
     closing_cancels = False
     pushes = True
+    shared = True
     pid = None
 
     def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:

@@ -32,6 +32,7 @@ class StdioTransport:
 
     closing_cancels = False
     pushes = True
+    shared = True
 
     def __init__(
         self,

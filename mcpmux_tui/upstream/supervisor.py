@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from mcpmux_tui.model.channel import Channel, Lists
+from mcpmux_tui.model.channel import Channel, Client, Lists, Wishes
 from mcpmux_tui.model.errors import (
     ConnectionLost,
     InputMissing,
@@ -71,17 +71,22 @@ class Supervisor:
         children: Children,
         journal: Journal,
         changed: Callable[[str], None],
-        listed: Callable[[str], None],
+        listed: Callable[[str, frozenset[str]], None],
+        audience: Client,
         lists: Lists | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """`lists` are those of an earlier run, good until the server says otherwise."""
+        """`lists` are those of an earlier run, good until the server says otherwise; `audience`
+        hears what the server says that belongs to no call. `listed` is called when the lists have
+        changed, or the server said so of the named capabilities."""
         self._spec = spec
         self._values = values
         self._children = children
         self._journal = journal
         self._tell_changed = changed
         self._tell_listed = listed
+        self._audience = audience
+        self._wishes = Wishes()
         self._limits = limits = (limits or Limits()).within(spec.deadlines)
         self._events: asyncio.Queue[Action | Event | _Due | _Woken | _Wanted | _Called | _Close] = (
             asyncio.Queue()
@@ -191,6 +196,17 @@ class Supervisor:
         self._events.put_nowait(_Wanted())
         return True
 
+    def wish(self, wishes: Wishes) -> None:
+        """Have the server tell what clients want to hear; kept over reconnects."""
+        self._wishes = wishes
+        if self._session is not None:
+            self._session.wish(wishes)
+
+    def forget_client(self, key: str) -> None:
+        """A client that may have had a session of its own is gone."""
+        if self._session is not None:
+            self._session.forget(key)
+
     def record_call(self, tool: str, *, ok: bool) -> None:
         """Count one finished call, for the row."""
         self._uncounted.append(tool)
@@ -234,8 +250,8 @@ class Supervisor:
                 self._set(replace(self._condition, pid=pid))
             case Up():
                 self._up(event)
-            case Listed(lists=lists, error=error) if self._condition.health in SERVING:
-                self._take_lists(self._condition, lists, error)
+            case Listed() if self._condition.health in SERVING:
+                self._take_lists(self._condition, event.lists, event.error, event.announced)
             case Paused(error=error) if self._condition.health is Health.CONNECTED:
                 self._pause(error)
             case Down(error=error, on_probe=on_probe):
@@ -287,6 +303,7 @@ class Supervisor:
         self._cut_off = False
         self._era = session.peer.era
         self._launch = event.launch
+        session.wish(self._wishes)
         self._note(f"connected, MCP {session.peer.version}")
         condition = Condition(
             Health.CONNECTED, self._generation, pid=session.pid, peer=session.peer
@@ -294,7 +311,11 @@ class Supervisor:
         self._take_lists(condition, event.lists, event.error)
 
     def _take_lists(
-        self, condition: Condition, lists: Lists | None, error: UpstreamError | None
+        self,
+        condition: Condition,
+        lists: Lists | None,
+        error: UpstreamError | None,
+        announced: frozenset[str] = frozenset(),
     ) -> None:
         """Go on in `condition`, degraded where the lists could not be had."""
         news = lists is not None and lists != self._lists
@@ -305,8 +326,8 @@ class Supervisor:
         health = Health.CONNECTED if error is None else Health.DEGRADED
         since = condition.since if health is condition.health else time.time()
         self._set(replace(condition, health=health, error=error, since=since, retry_at=None))
-        if news:
-            self._tell_listed(self._spec.name)
+        if news or announced:
+            self._tell_listed(self._spec.name, announced)
 
     def _down(self, error: McpmuxError, on_probe: bool) -> None:
         """Decide what follows the end of a connection or of an attempt."""
@@ -413,7 +434,7 @@ class Supervisor:
             self._lists = Lists()
         self._set(Condition(health, self._generation))
         if dropped:
-            self._tell_listed(self._spec.name)
+            self._tell_listed(self._spec.name, frozenset())
         return None
 
     def _begin(self) -> None:
@@ -430,6 +451,7 @@ class Supervisor:
             values=self._values,
             children=self._children,
             journal=self._journal,
+            audience=self._audience,
             report=self._events.put_nowait,
             limits=self._limits,
         )
@@ -453,9 +475,7 @@ class Supervisor:
         self._tell_changed(self._spec.name)
 
     def _picture(self) -> ServerSnapshot:
-        return words.snapshot(
-            self._spec, self._launch, self._condition, self._use, len(self._lists.tools)
-        )
+        return words.snapshot(self._spec, self._launch, self._condition, self._use, self._lists)
 
     def _note(self, text: str) -> None:
         self._journal.record(self._spec.name, text, source="mcpmux")

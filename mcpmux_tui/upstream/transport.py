@@ -38,8 +38,9 @@ class Listener(Protocol):
         """Learn that something arrived, whoever waits for it."""
         ...
 
-    def received(self, message: Message) -> None:
-        """Take a request or notification of the server."""
+    def received(self, message: Message, of: bytes | None = None) -> None:
+        """Take a request or notification of the server; `of` is the id of the request in whose
+        answer it came, where that is known."""
         ...
 
     def lost(self, error: UpstreamError) -> None:
@@ -54,6 +55,8 @@ class Transport(Protocol):
     """Whether a 2026-07-28 request is cancelled by leaving `exchange`, without a notification."""
     pushes: bool
     """Whether what a 2025 server sends outside of any request comes without `follow`."""
+    shared: bool
+    """Whether there is only one session with a 2025 server, whoever calls."""
     version: str | None
     """The protocol version to name in headers; set by the session."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from mcpmux_tui.model.channel import Kind, Lists
 from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
 from mcpmux_tui.model.server import Health, ServerSnapshot, suggested_action, target_of
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch, transport_of
@@ -49,10 +50,10 @@ def problem_of(spec: ServerSpec) -> NotConnected:
 
 
 def snapshot(
-    spec: ServerSpec, launch: Launch | None, condition: Condition, use: Use, tools: int
+    spec: ServerSpec, launch: Launch | None, condition: Condition, use: Use, lists: Lists
 ) -> ServerSnapshot:
     """The server as doors see it; `launch` is the spec's, as far as it is known better."""
-    health, peer = condition.health, condition.peer
+    health, peer, tools = condition.health, condition.peer, len(lists.tools)
     missing = condition.error.names if isinstance(condition.error, InputMissing) else ()
     return ServerSnapshot(
         name=spec.name,
@@ -65,6 +66,8 @@ def snapshot(
         era=peer.version if peer else None,
         server_info=peer.info if peer else "",
         tools=tools,
+        prompts=len(lists.of(Kind.PROMPTS)),
+        resources=len(lists.of(Kind.RESOURCES)) + len(lists.of(Kind.TEMPLATES)),
         pid=condition.pid,
         since=condition.since,
         attempt=condition.attempt,

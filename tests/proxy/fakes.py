@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import httpx2
 
-from mcpmux_tui.model.channel import Caller, Lists, Tool
+from mcpmux_tui.model.channel import Caller, Client, Item, Kind, Lists, Wishes
 from mcpmux_tui.model.errors import McpmuxError, NotConnected
 from mcpmux_tui.model.server import Health, ServerSnapshot
 from mcpmux_tui.model.spec import ServerSpec, StdioLaunch, ToolFilter
@@ -32,6 +32,7 @@ class Received:
     params: bytes
     caller: Caller
     name: str | None
+    client: Client | None = None
 
 
 def definition(name: str, **more: object) -> bytes:
@@ -41,8 +42,8 @@ def definition(name: str, **more: object) -> bytes:
     ).encode()
 
 
-def tool(name: str, **more: object) -> Tool:
-    return Tool(name, definition(name, **more), f"does {name}")
+def tool(name: str, **more: object) -> Item:
+    return Item(name, definition(name, **more), f"does {name}")
 
 
 async def echo(request: Received) -> bytes:
@@ -57,7 +58,7 @@ class FakeUpstream:
     """An Upstream and its Channel; every request is recorded, `answer` makes the result."""
 
     name: str
-    tools: tuple[Tool, ...] = (tool("echo"),)
+    tools: tuple[Item, ...] = (tool("echo"),)
     prefix: str | None = None
     filter: ToolFilter = field(default_factory=ToolFilter)
     enabled: bool = True
@@ -68,6 +69,8 @@ class FakeUpstream:
     requests: list[Received] = field(default_factory=list)
     calls: list[tuple[str, bool]] = field(default_factory=list)
     cancelled: int = 0
+    wishes: Wishes = field(default_factory=Wishes)
+    forgotten: list[str] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -86,7 +89,7 @@ class FakeUpstream:
 
     @property
     def lists(self) -> Lists:
-        return Lists(tools=self.tools)
+        return Lists({Kind.TOOLS: self.tools})
 
     async def ready(self, patience: float) -> FakeUpstream:
         if self.away is not None:
@@ -96,10 +99,22 @@ class FakeUpstream:
     def record_call(self, tool: str, *, ok: bool) -> None:
         self.calls.append((tool, ok))
 
+    def wish(self, wishes: Wishes) -> None:
+        self.wishes = wishes
+
+    def forget_client(self, key: str) -> None:
+        self.forgotten.append(key)
+
     async def request(
-        self, method: str, params: bytes, *, caller: Caller, name: str | None = None
+        self,
+        method: str,
+        params: bytes,
+        *,
+        caller: Caller,
+        name: str | None = None,
+        client: Client | None = None,
     ) -> bytes:
-        received = Received(method, params, caller, name)
+        received = Received(method, params, caller, name, client)
         self.requests.append(received)
         self.arrived.set()
         try:

@@ -17,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout, RpcError
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import ToolFilter
+from mcpmux_tui.proxy.legacy import CAPABILITIES
 from tests.proxy.fakes import (
     ENVELOPE,
     MODERN,
@@ -61,8 +62,8 @@ async def test_the_sdk_client_lists_and_calls_across_servers(mode: str) -> None:
         assert [call.name for call in clock.requests] == ["echo"]
         assert not files.requests
         assert clock.calls == [("echo", True)]
-        assert client.server_capabilities == mcp_types.ServerCapabilities(
-            tools=mcp_types.ToolsCapability(list_changed=True)
+        assert client.server_capabilities == mcp_types.ServerCapabilities.model_validate(
+            CAPABILITIES
         )
         assert client.server_info is not None
         assert client.server_info.name == "mcpmux"
@@ -170,9 +171,10 @@ async def test_arguments_cross_as_received_and_the_client_s_own_meta_ends_here()
         await client.post(url_of(proxy), json=call, headers=headers)
     first, second = upstream.requests
     assert first.params == (
-        b'{"arguments":%b,"name":"echo","_meta":{"trace":[1.0]},"x":1}' % arguments
+        b'{"arguments":%b,"name":"echo","_meta":{"progressToken":7,"trace":[1.0]},"x":1}'
+        % arguments
     )
-    assert second.params == b'{"name":"echo"}'
+    assert json.loads(second.params) == {"name": "echo", "_meta": {"progressToken": 7}}
 
 
 async def test_the_server_hears_what_the_caller_declared() -> None:
@@ -184,8 +186,7 @@ async def test_the_server_hears_what_the_caller_declared() -> None:
         new, headers = modern("tools/call", {"name": "s__echo"})
         await client.post(url_of(proxy), json=new, headers=headers)
     legacy, current = (request.caller for request in upstream.requests)
-    # Sampling is not relayed to a 2025 client, so its server must not hear of it.
-    assert legacy.capabilities == b"{}"
+    assert json.loads(legacy.capabilities) == {"sampling": {}}
     assert json.loads(legacy.info or b"") == {"name": "test", "version": "1"}
     declared = ENVELOPE["io.modelcontextprotocol/clientCapabilities"]
     assert json.loads(current.capabilities) == declared

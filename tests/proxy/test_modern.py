@@ -13,6 +13,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ToolsListChanged
 
+from mcpmux_tui.proxy.legacy import CAPABILITIES
 from mcpmux_tui.proxy.modern import STATUS
 from tests.proxy.fakes import (
     ENVELOPE,
@@ -43,7 +44,7 @@ async def test_discovery_names_versions_and_what_is_there() -> None:
         response = await client.post(url_of(proxy), json=body, headers=headers)
         result = response.json()["result"]
         assert result["supportedVersions"] == [MODERN]
-        assert result["capabilities"] == {"tools": {"listChanged": True}}
+        assert result["capabilities"] == CAPABILITIES
         assert result["resultType"] == "complete"
         assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "mcpmux"
         assert "mcp-session-id" not in response.headers
@@ -144,7 +145,7 @@ async def test_a_name_may_be_wrapped_in_base64() -> None:
 
 async def test_methods_that_are_not_here() -> None:
     async with running() as proxy, http_client() as client:
-        for method in ("initialize", "ping", "prompts/list", "logging/setLevel", "x"):
+        for method in ("initialize", "ping", "resources/subscribe", "logging/setLevel", "x"):
             body, headers = modern(method)
             response = await client.post(url_of(proxy), json=body, headers=headers)
             assert (response.status_code, response.json()["error"]["code"]) == (404, -32601)
@@ -170,7 +171,7 @@ async def test_the_sdk_client_hears_of_a_changed_list(server: str) -> None:
         ):
             for _ in range(2):
                 upstream.tools += (tool(f"more{len(upstream.tools)}"),)
-                proxy.lists_changed()
+                proxy.lists_changed("a")
                 async with asyncio.timeout(5):
                     assert await anext(events) == ToolsListChanged()
             listed = await client.list_tools()
@@ -180,7 +181,7 @@ async def test_the_sdk_client_hears_of_a_changed_list(server: str) -> None:
 async def test_a_subscription_is_acknowledged_tagged_and_ended_in_order() -> None:
     upstream = FakeUpstream("s")
     async with running(upstream) as proxy, connect(proxy.port) as wire:
-        wanted = {"toolsListChanged": True, "promptsListChanged": True}
+        wanted = {"toolsListChanged": True, "somethingElse": True}
         body, headers = modern("subscriptions/listen", {"notifications": wanted}, "sub-1")
         await wire.send(request(proxy.port, json.dumps(body).encode(), headers=headers))
         assert (await wire.header()).headers["content-type"] == "text/event-stream"
@@ -192,7 +193,7 @@ async def test_a_subscription_is_acknowledged_tagged_and_ended_in_order() -> Non
         }
         assert proxy.clients == 1
         upstream.tools = ()
-        proxy.lists_changed()
+        proxy.lists_changed("a")
         assert json.loads(await wire.event()) == {
             "jsonrpc": "2.0",
             "method": "notifications/tools/list_changed",
@@ -252,7 +253,7 @@ async def test_what_was_not_asked_for_is_not_sent() -> None:
         await wire.header()
         assert json.loads(await wire.event())["params"]["notifications"] == {}
         upstream.tools = ()
-        proxy.lists_changed()
+        proxy.lists_changed("a")
         assert await wire.chunk() == b": ping\n\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from mcpmux_tui.model.channel import Tool
+from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.proxy.notices import LiveCatalog
 from tests.proxy.fakes import FakeUpstream, by_name, tool
@@ -23,7 +23,7 @@ class Heard:
         self.catalog = LiveCatalog(self._tell, INTERVAL)
         self.catalog.replace(upstreams)
 
-    def _tell(self, endpoint: str | None) -> None:
+    def _tell(self, endpoint: str | None, capability: str) -> None:
         self.endpoints.append(endpoint)
         self.times.append(asyncio.get_running_loop().time())
 
@@ -65,7 +65,7 @@ async def test_a_storm_is_told_at_once_then_once_an_interval_and_the_last_is_not
     assert merged[0] - began < INTERVAL / 2
     assert all(later - sooner > INTERVAL * 0.9 for sooner, later in itertools.pairwise(merged))
     assert len(merged) in {3, 4}
-    assert len(heard.catalog.current.servers["s"].targets) == last
+    assert len(heard.catalog.current.servers["s"].tools) == last
 
 
 async def test_a_change_taken_back_is_not_worth_a_word() -> None:
@@ -75,11 +75,11 @@ async def test_a_change_taken_back_is_not_worth_a_word() -> None:
     before = upstream.tools
     upstream.tools = ()
     heard.catalog.changed()
-    assert heard.catalog.current.merged.tools == b"[]"
+    assert heard.catalog.current.merged.lists[Kind.TOOLS] == b"[]"
     upstream.tools = before
     heard.catalog.changed()
     assert await heard.settle() == []
-    assert b"s__echo" in heard.catalog.current.merged.tools
+    assert b"s__echo" in heard.catalog.current.merged.lists[Kind.TOOLS]
 
 
 async def test_readers_see_a_change_at_once_and_the_same_catalog_until_the_next() -> None:
@@ -90,8 +90,8 @@ async def test_readers_see_a_change_at_once_and_the_same_catalog_until_the_next(
     upstream.tools += (tool("more"),)
     heard.catalog.changed()
     second = heard.catalog.current
-    assert set(second.merged.targets) == {"s__echo", "s__more"}
-    assert set(first.merged.targets) == {"s__echo"}
+    assert set(second.merged.tools) == {"s__echo", "s__more"}
+    assert set(first.merged.tools) == {"s__echo"}
     assert second.public == {"s": {"echo": "s__echo", "more": "s__more"}}
     heard.catalog.close()
 
@@ -100,18 +100,18 @@ async def test_of_two_tools_with_one_name_the_first_counts() -> None:
     twins = (tool("x", first=True), tool("x", first=False), tool("X"))
     heard = Heard(by_name(FakeUpstream("s", twins, prefix="")))
     catalog = heard.catalog.current
-    assert list(catalog.merged.targets) == ["x", "X"]
-    assert b'"first":true' in catalog.merged.tools
-    assert b'"first":false' not in catalog.merged.tools
+    assert list(catalog.merged.tools) == ["x", "X"]
+    assert b'"first":true' in catalog.merged.lists[Kind.TOOLS]
+    assert b'"first":false' not in catalog.merged.lists[Kind.TOOLS]
     heard.catalog.close()
 
 
 async def test_a_definition_that_cannot_be_renamed_costs_no_other_tool() -> None:
-    twice = Tool("twice", b'{"name":"twice","title":"x","title":"y"}')
+    twice = Item("twice", b'{"name":"twice","title":"x","title":"y"}')
     heard = Heard(by_name(FakeUpstream("s", (twice, tool("x"))), FakeUpstream("t")))
     catalog = heard.catalog.current
-    assert set(catalog.merged.targets) == {"s__x", "t__echo"}
-    assert b"twice" not in catalog.merged.tools
+    assert set(catalog.merged.tools) == {"s__x", "t__echo"}
+    assert b"twice" not in catalog.merged.lists[Kind.TOOLS]
     heard.catalog.close()
 
 
@@ -123,5 +123,5 @@ async def test_a_catalog_that_could_not_be_made_is_tried_again(
         broken.setattr(FakeUpstream, "lists", None)
         with pytest.raises(AttributeError):
             _ = heard.catalog.current
-    assert set(heard.catalog.current.merged.targets) == {"s__echo"}
+    assert set(heard.catalog.current.merged.tools) == {"s__echo"}
     heard.catalog.close()

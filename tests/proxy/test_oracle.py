@@ -115,7 +115,6 @@ LEGACY_CASES = {
     "call without a name": Case(rpc("tools/call", {}), session=True),
     "call with a number as name": Case(rpc("tools/call", {"name": 5}), session=True),
     "unknown method": Case(rpc("x/y"), session=True),
-    "prompts": Case(rpc("prompts/list"), session=True),
     "notification": Case(rpc("notifications/x", None, None), session=True),
     "cancelled for nothing": Case(
         rpc("notifications/cancelled", {"requestId": 99}, None), session=True
@@ -178,7 +177,6 @@ MODERN_CASES = {
     "initialize": of_2026("initialize"),
     "ping": of_2026("ping"),
     "unknown method": of_2026("x/y"),
-    "prompts": of_2026("prompts/list"),
     "no method header": of_2026("tools/list", mcp_method=None),
     "another method": of_2026("tools/list", mcp_method="tools/call"),
     "no name header": of_2026("tools/call", CALL, mcp_name=None),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from mcpmux_tui.proxy.legacy import CAPABILITIES
 from tests.proxy.fakes import (
     INITIALIZE,
     QUICK,
@@ -44,7 +45,7 @@ async def test_initialize_settles_the_version_and_advertises_what_is_there(
         assert result.pop("serverInfo")["name"] == "mcpmux"
         assert result == {
             "protocolVersion": spoken,
-            "capabilities": {"tools": {"listChanged": True}},
+            "capabilities": CAPABILITIES,
         }
         assert len(response.headers["mcp-session-id"]) == 32
 
@@ -98,7 +99,7 @@ async def test_messages_of_a_session() -> None:
         assert await post(rpc("notifications/whatever", {"a": 1}, None)) == (202, None)
         assert await post(rpc("notifications/cancelled", {"requestId": {}}, None)) == (202, None)
         assert await post({"jsonrpc": "2.0", "id": 1, "result": {}}) == (202, None)
-        for method in ("prompts/list", "resources/list", "logging/setLevel", "server/discover"):
+        for method in ("tasks/list", "server/discover"):
             status, answer = await post(rpc(method))
             assert status == 200
             assert isinstance(answer, dict)
@@ -216,7 +217,7 @@ async def test_a_stream_carries_list_changed_once_and_pings() -> None:
             assert head.headers["content-type"] == "text/event-stream"
             assert head.headers["cache-control"] == "no-cache, no-transform"
         upstream.tools += (tool("more"),)
-        proxy.lists_changed()
+        proxy.lists_changed("a")
         notice = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
         assert json.loads(await newer.event()) == notice
         assert await older.chunk() == b": open\n\n"
@@ -228,7 +229,7 @@ async def test_a_stream_carries_list_changed_once_and_pings() -> None:
         assert await older.chunk() == b": ping\n\n"
         assert await older.chunk() == b": ping\n\n"
         upstream.tools += (tool("again"),)
-        proxy.lists_changed()
+        proxy.lists_changed("a")
         assert json.loads(await older.event()) == notice
 
 

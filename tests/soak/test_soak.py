@@ -32,7 +32,7 @@ from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.supervisor import Supervisor
 from tests.fixtures.leaks import INSTANCE
-from tests.upstream.rig import FIXTURES, QUICK, PlainValues, raw
+from tests.upstream.rig import FIXTURES, QUICK, Ears, PlainValues, raw
 from tests.upstream.test_state_machine import LEGAL
 
 SECONDS = float(os.environ.get("MCPMUX_SOAK_SECONDS", "600"))
@@ -73,7 +73,8 @@ class Server:
             children=self.children,
             journal=Nowhere(),
             changed=self._changed,
-            listed=lambda _: None,
+            listed=lambda name, announced: None,
+            audience=Ears(),
             limits=LIMITS,
         )
         self.supervisor.start()

@@ -13,6 +13,7 @@ import psutil
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller, Channel
+from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.server import Health, ServerSnapshot
 from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream.children import Children
@@ -64,6 +65,21 @@ class Lines:
         return [line for each, line in self.lines if each == source]
 
 
+class Ears:
+    """An audience that keeps what it hears, and answers nothing."""
+
+    owner = None
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+
+    def notified(self, method: str, params: bytes) -> None:
+        self.heard.append((method, params))
+
+    async def asked(self, method: str, params: bytes) -> bytes:
+        raise RpcError(jsonrpc.error_object(-32601, "nobody"), -32601, "nobody")
+
+
 class Rig:
     """One supervisor under test."""
 
@@ -71,6 +87,7 @@ class Rig:
         self.journal = Lines()
         self.seen: list[ServerSnapshot] = []
         self.listings = 0
+        self.audience = Ears()
         self._moved = asyncio.Event()
         self.children = Children(INSTANCE, limits)
         self.supervisor = Supervisor(
@@ -80,6 +97,7 @@ class Rig:
             journal=self.journal,
             changed=self._changed,
             listed=self._listed,
+            audience=self.audience,
             limits=limits,
         )
 
@@ -100,7 +118,7 @@ class Rig:
         self.seen.append(self.supervisor.snapshot)
         self._moved.set()
 
-    def _listed(self, name: str) -> None:
+    def _listed(self, name: str, announced: frozenset[str]) -> None:
         self.listings += 1
         self._moved.set()
 

@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.model.channel import Lists, Tool
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream.list_cache import ListCache
 
 SPEC = ServerSpec("a/b", StdioLaunch("server", ("--x",), env={"KEY": "${KEY}"}))
 LISTS = Lists(
-    (Tool("one", b'{"name":"one","n":1180591620717411303424,"t":"\\ud83d \xc3\xa9"}', "One"),),
+    {
+        Kind.TOOLS: (
+            Item("one", b'{"name":"one","n":1180591620717411303424,"t":"\\ud83d \xc3\xa9"}', "One"),
+        ),
+        Kind.RESOURCES: (Item("file:///a", b'{"uri":"file:///a","name":"a"}'),),
+    },
     ("A tool has no name.",),
+    frozenset({"tools", "resources", "resources.subscribe"}),
+    "Ask first.",
 )
 
 

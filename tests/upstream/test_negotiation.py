@@ -13,7 +13,7 @@ MODERN = b"""{"supportedVersions":["2025-11-25","2026-07-28"],"capabilities":{"t
     "_meta":{"io.modelcontextprotocol/serverInfo":{"name":"n","version":"2"}}}"""
 OLD = b"""{"protocolVersion":"2024-11-05","capabilities":{"tools":{"listChanged":true}},
     "serverInfo":{"name":"o\\u001b[2J"}}"""
-MODERN_PEER = Peer("2026-07-28", "n 2", tools=True)
+MODERN_PEER = Peer("2026-07-28", "n 2", frozenset({"tools"}))
 
 
 def refusal(code: int, **data: object) -> RpcError:
@@ -72,7 +72,7 @@ async def test_the_answers_decide_the_era(
     version: str,
 ) -> None:
     script = Script(*answers)
-    peer = await negotiate(script, None, 3.0)
+    peer = await negotiate(script, None, 3.0, b"{}")
     assert peer.version == version
     assert script.asked == asked
     assert "\x1b" not in peer.info
@@ -80,13 +80,13 @@ async def test_the_answers_decide_the_era(
 
 async def test_a_known_era_saves_the_detour() -> None:
     old = Script(OLD)
-    assert (await negotiate(old, Era.LEGACY, 3.0)).tools_change
+    assert (await negotiate(old, Era.LEGACY, 3.0, b"{}")).announces == ("tools",)
     assert old.asked == [INITIALIZE]
     new = Script(MODERN)
-    assert await negotiate(new, Era.MODERN, 3.0) == MODERN_PEER
+    assert await negotiate(new, Era.MODERN, 3.0, b"{}") == MODERN_PEER
     assert new.asked == [DISCOVER_AGAIN]
     moved = Script(MODERN_ONLY, MODERN)
-    assert await negotiate(moved, Era.LEGACY, 3.0) == MODERN_PEER
+    assert await negotiate(moved, Era.LEGACY, 3.0, b"{}") == MODERN_PEER
 
 
 @pytest.mark.parametrize("answers", [[FUTURE], [UNKNOWN, b'{"protocolVersion":"2031-01-01"}']])
@@ -94,10 +94,10 @@ async def test_no_common_version_is_said_with_both_sides(
     answers: Sequence[bytes | Exception],
 ) -> None:
     with pytest.raises(StartFailed, match=r"speaks MCP 2031-01-01, mcpmux speaks") as caught:
-        await negotiate(Script(*answers), None, 3.0)
+        await negotiate(Script(*answers), None, 3.0, b"{}")
     assert caught.value.permanent
 
 
 async def test_an_outage_is_no_verdict() -> None:
     with pytest.raises(ConnectionLost):
-        await negotiate(Script(ConnectionLost("gone")), None, 3.0)
+        await negotiate(Script(ConnectionLost("gone")), None, 3.0, b"{}")

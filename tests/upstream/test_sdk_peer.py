@@ -23,7 +23,7 @@ from mcpmux_tui.upstream.sse import SseTransport
 from mcpmux_tui.upstream.stdio import StdioTransport
 from mcpmux_tui.upstream.transport import Transport
 from tests.fixtures.leaks import INSTANCE
-from tests.upstream.rig import FIXTURES, Lines, PlainValues, running
+from tests.upstream.rig import FIXTURES, Ears, Lines, PlainValues, running
 
 SERVER = str(FIXTURES / "sdk_server.py")
 LIMITS = Limits(refresh_pause=0.05)
@@ -46,7 +46,7 @@ async def talk(transport: Transport, era: Era) -> None:
     """One whole session: lists, a call, a change of the lists."""
     grown: asyncio.Future[Lists | None] = asyncio.get_running_loop().create_future()
 
-    def listed(lists: Lists | None, error: UpstreamError | None) -> None:
+    def listed(lists: Lists | None, error: UpstreamError | None, announced: frozenset[str]) -> None:
         if not grown.done():
             grown.set_result(lists)
 
@@ -58,6 +58,7 @@ async def talk(transport: Transport, era: Era) -> None:
         listed=listed,
         paused=lambda error: None,
         note=lambda text: None,
+        audience=Ears(),
     )
     try:
         async with asyncio.timeout(20):

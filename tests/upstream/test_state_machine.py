@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpmux_tui.model.channel import Lists, Tool
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.errors import ConnectionLost, InputMissing, McpmuxError, StartFailed
 from mcpmux_tui.model.server import Action, Health, ServerSnapshot, allowed_actions
 from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
@@ -24,11 +24,11 @@ from mcpmux_tui.upstream.negotiation import Peer
 from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.supervisor import Supervisor
 from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, SignInNeeded
-from tests.upstream.rig import DEADLINE, Lines, PlainValues
+from tests.upstream.rig import DEADLINE, Ears, Lines, PlainValues
 
 LIMITS = Limits(retry_first=0.0, retry_most=0.0, jitter=0.0, crashes=3)
 LAUNCH = StdioLaunch("server")
-LISTS = Lists((Tool("one", b'{"name":"one"}'),))
+LISTS = Lists({Kind.TOOLS: (Item("one", b'{"name":"one"}'),)})
 
 _DOWNS = {
     Health.FAILED,
@@ -171,7 +171,12 @@ class Walker:
 
 
 def _session() -> Session:
-    members = {"peer": Peer("2025-11-25"), "pid": 7, "wake": lambda self: None}
+    members = {
+        "peer": Peer("2025-11-25"),
+        "pid": 7,
+        "wake": lambda self: None,
+        "wish": lambda self, wishes: None,
+    }
     session: Any = type("Up", (), members)()
     return cast("Session", session)
 
@@ -204,7 +209,8 @@ def test_no_walk_makes_an_illegal_move_or_a_dead_end(
             children=Children("test"),
             journal=Lines(),
             changed=lambda _: seen.append(supervisor.snapshot),
-            listed=lambda _: None,
+            listed=lambda name, announced: None,
+            audience=Ears(),
             limits=LIMITS,
         )
         walker = Walker(supervisor, seen)
