@@ -265,7 +265,8 @@ async def test_updates_of_a_resource_reach_who_subscribed_and_nobody_else() -> N
             await until(lambda: heard["one"] and heard["two"])
             audience = proxy.audience("s")
             audience.notified("notifications/resources/updated", b'{"uri":"file:///a"}')
-            proxy.audience("t").notified("notifications/resources/updated", b'{"uri":"file:///a"}')
+            other = proxy.audience("t")
+            other.notified("notifications/resources/updated", b'{"uri":"file:///a/t"}')
             proxy.lists_changed("s", frozenset({"prompts"}))
             await until(lambda: any("prompts/list_changed" in line for line in heard["two"]))
             for task in tasks:
