@@ -54,7 +54,11 @@ class PersonalSessions:
             opening = asyncio.create_task(session.open_alone(), name="personal-session")
             personal = self._sessions[caller.key] = _Personal(session, opening, now)
         personal.last_used = now
-        await asyncio.shield(personal.opening)
+        # Not awaited itself: its end by a stop is no cancel of this caller.
+        await asyncio.wait({personal.opening})
+        if personal.opening.cancelled():
+            raise ConnectionLost("was stopped", "Try again.")
+        personal.opening.result()
         return personal.session
 
     def forget(self, key: str) -> None:

@@ -177,11 +177,9 @@ class Session:
             raise ConnectionLost(
                 "opened no session for this client in time", "Try again."
             ) from None
+        if self.peer.era is Era.MODERN:
+            raise StartFailed("speaks MCP 2026-07-28 only", permanent=True)
         self._serve()
-
-    @property
-    def _is_modern(self) -> bool:
-        return self.peer.era is Era.MODERN
 
     @property
     def busy(self) -> bool:
@@ -212,17 +210,7 @@ class Session:
         client: Client | None = None,
     ) -> bytes:
         """Send one request; see Channel. The server's name is added to errors here."""
-        own: Session | None = None
-        if caller.key and self._personal is not None and not (caller.modern and self._is_modern):
-            try:
-                own = await self._personal.of(caller)
-            except UpstreamError as error:
-                if not self._is_modern:
-                    self._suspect()
-                    raise outward(self._name, error) from error
-                # It speaks the newer era only, in which its questions are results.
-                self._note(f"no session of its own for a client: {error.message}")
-        if own is not None:
+        if (own := await self._own_session(caller)) is not None:
             if client is not None and client.owner is not None:
                 own._inbox.owner = client.owner
             return await own.request(method, params, caller=NOBODY, name=name, client=client)
@@ -243,6 +231,24 @@ class Session:
             raise outward(self._name, error) from error
         finally:
             self._under_way -= 1
+
+    async def _own_session(self, caller: Caller) -> Session | None:
+        """The caller's own session, if it has one here. Raises UpstreamError."""
+        modern = self.peer.era is Era.MODERN
+        if not caller.key or self._personal is None or (modern and caller.modern):
+            return None
+        try:
+            return await self._personal.of(caller)
+        except UpstreamError as error:
+            if not modern:
+                self._suspect()
+                raise outward(self._name, error) from error
+            self._note(f"no session for one client: {error.message}")
+            if isinstance(error, StartFailed | NotUnderstood) and error.permanent:
+                # In the era it speaks, what it asks comes as a result: nobody needs one.
+                await self._personal.close()
+                self._personal = None
+            return None
 
     def wake(self) -> None:
         """This machine was asleep: find out whether the server is still there."""
