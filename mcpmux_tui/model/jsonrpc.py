@@ -14,6 +14,10 @@ from typing import Final, NoReturn
 
 import orjson
 
+from mcpmux_tui.model.errors import RpcError
+from mcpmux_tui.model.protocol import INTERNAL_ERROR
+from mcpmux_tui.text import one_line
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 # Bounded: sre keeps a hundred bytes for each round of such a group.
 _ID_BYTES = rb'(-?(?:0|[1-9][0-9]{0,1023})|"(?:[^"\\\x00-\x1f]|\\.){0,1024}")'
@@ -186,6 +190,21 @@ def _expect_end(text: str, at: int) -> None:
         raise Malformed("more than one JSON value")
 
 
+def member(raw: bytes | None, *path: str) -> Member | None:
+    """The member below a path of keys; None where there is none, or `raw` cannot be read."""
+    text = "{}" if raw is None else raw.decode("utf-8", "replace")
+    found: Member | None = None
+    try:
+        for key in path:
+            found = parse_object(text).get(key)
+            if found is None:
+                return None
+            text = found.raw
+    except Malformed:
+        return None
+    return found
+
+
 def decode(data: bytes) -> str:
     """Return `data` as text; raises Malformed where it is not UTF-8."""
     try:
@@ -351,6 +370,17 @@ def error_object(code: int, message: str, data: object = None) -> bytes:
     if data is not None:
         body["data"] = data
     return dumps(body)
+
+
+def rpc_error(raw: bytes) -> RpcError:
+    """The error that the other side answered, with its code and a clean message for people."""
+    try:
+        members = parse_object(decode(raw))
+        code = int(str(members["code"].value))
+        message = str(members["message"].value)
+    except (Malformed, KeyError, ValueError):
+        code, message = INTERNAL_ERROR, "answered an error without code and message"
+    return RpcError(raw, code, one_line(message))
 
 
 def dumps(value: object) -> bytes:

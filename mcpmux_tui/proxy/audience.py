@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.protocol import METHOD_NOT_FOUND, QUESTIONS
+
+LEVELS: Final = (
+    "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
+)  # fmt: skip
+"""Of log messages, the most talkative first (RFC 5424)."""
+Subscription = tuple[str, str]
+"""Server and address of a resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +39,36 @@ class Audience:
         raise refusal(method)
 
 
+def may_be_asked(caller: Caller, method: str) -> bool:
+    """Whether a client declared that it answers a server's question of this kind."""
+    return jsonrpc.member(caller.capabilities, QUESTIONS.get(method, "")) is not None
+
+
 def refusal(method: str) -> RpcError:
     """The error for a server's question that the client of the call cannot answer."""
     what = QUESTIONS.get(method, method)
     text = f"The client of this call takes no {what} requests."
-    return RpcError(jsonrpc.error_object(METHOD_NOT_FOUND, text), METHOD_NOT_FOUND, text)
+    return jsonrpc.rpc_error(jsonrpc.error_object(METHOD_NOT_FOUND, text))
 
 
-def level_of(params: bytes) -> int:
-    """How grave a log message is."""
-    level = text_member(params, "level")
-    return LEVELS.index(level) if level in LEVELS else len(LEVELS)
+def grave_enough(params: bytes, level: str) -> bool:
+    """Whether a log message is for a client that wants those from a level on."""
+    own = text_member(params, "level")
+    return own not in LEVELS or LEVELS.index(own) >= LEVELS.index(level)
+
+
+def watched(subscriptions: Iterable[Subscription], server: str) -> frozenset[str]:
+    """The addresses at a server that subscriptions are about."""
+    return frozenset(uri for name, uri in subscriptions if name == server)
+
+
+def concerns(subscriptions: Iterable[Subscription], server: str, params: bytes) -> bool:
+    """Whether an update at a server is of one of them, or of a part of one."""
+    updated = text_member(params, "uri") or ""
+    return any(updated.startswith(uri) for uri in watched(subscriptions, server))
 
 
 def text_member(params: bytes, key: str) -> str | None:
     """A string member of raw params, None where there is none."""
-    try:
-        member = jsonrpc.parse_object(params.decode("utf-8")).get(key)
-    except jsonrpc.Malformed:
-        return None
+    member = jsonrpc.member(params, key)
     return None if member is None else member.text
-
-
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""Of log messages, the most talkative first (RFC 5424)."""

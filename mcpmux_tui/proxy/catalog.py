@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
@@ -114,15 +114,20 @@ def _listing(
     named: Mapping[Kind, Mapping[str, Target]],
     definitions: Mapping[Kind, Mapping[str, bytes]],
 ) -> Listing:
-    templates = _addressed(upstreams, offered, lambda kinds: kinds.get(Kind.TEMPLATES, ()))
+    templates = _addressed(
+        upstreams, {server: kinds.get(Kind.TEMPLATES, ()) for server, kinds in offered.items()}
+    )
+    pages = _addressed(upstreams, {server: _pages(kinds) for server, kinds in offered.items()})
+    listed = _addressed(
+        upstreams, {server: kinds.get(Kind.RESOURCES, ()) for server, kinds in offered.items()}
+    )
     patterns = [(Template(text), target) for text, target in templates.items()]
     patterns.sort(key=lambda each: each[0].weight, reverse=True)
     return Listing(
         upstreams=tuple(upstreams.values()),
         tools=named[Kind.TOOLS],
         prompts=named[Kind.PROMPTS],
-        resources=_addressed(upstreams, offered, lambda kinds: kinds.get(Kind.RESOURCES, ()))
-        | _addressed(upstreams, offered, _pages, hidden=True),
+        resources=pages | listed,
         templates=templates,
         patterns=tuple(patterns),
         lists={kind: b"[" + b",".join(definitions[kind].values()) + b"]" for kind in Kind},
@@ -130,23 +135,13 @@ def _listing(
 
 
 def _addressed(
-    upstreams: Mapping[str, Upstream],
-    offered: Offered,
-    addresses: Callable[[Mapping[Kind, Mapping[str, Item]]], Iterable[str]],
-    *,
-    hidden: bool = False,
+    upstreams: Mapping[str, Upstream], addresses: Mapping[str, Iterable[str]]
 ) -> dict[str, Target]:
-    """Address -> the first server that has it; a `hidden` one never hides a listed one."""
-    listed = {
-        uri
-        for kinds in offered.values()
-        for uri in (kinds.get(Kind.RESOURCES, ()) if hidden else ())
-    }
+    """Address -> the first server that has it."""
     targets: dict[str, Target] = {}
-    for server, kinds in offered.items():
-        for uri in addresses(kinds):
-            if uri not in listed:
-                targets.setdefault(uri, Target(upstreams[server], uri))
+    for server, uris in addresses.items():
+        for uri in uris:
+            targets.setdefault(uri, Target(upstreams[server], uri))
     return targets
 
 

@@ -16,8 +16,7 @@ from typing import Final
 from mcpmux_tui import __version__
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller, Kind
-from mcpmux_tui.model.errors import RpcError
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     CANCELLED,
     ELICIT,
@@ -32,7 +31,16 @@ from mcpmux_tui.model.protocol import (
     RESOURCE_UPDATED,
 )
 from mcpmux_tui.proxy import router
-from mcpmux_tui.proxy.audience import LEVELS, level_of, refusal, text_member
+from mcpmux_tui.proxy.audience import (
+    LEVELS,
+    Subscription,
+    concerns,
+    grave_enough,
+    may_be_asked,
+    refusal,
+    text_member,
+    watched,
+)
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
@@ -71,8 +79,8 @@ class Session:
     streams: list[EventStream] = field(default_factory=list)
     answers: dict[bytes, asyncio.Future[Message]] = field(default_factory=dict)
     """Raw id of a request to the client -> its answer."""
-    subscriptions: set[tuple[str, str]] = field(default_factory=set)
-    """Server and address of the resources it wants to hear of."""
+    subscriptions: set[Subscription] = field(default_factory=set)
+    """The resources it wants to hear of."""
     elicitations: set[str] = field(default_factory=set)
     """Those it was sent to a page for."""
     log_level: str | None = None
@@ -96,12 +104,12 @@ class Session:
 
     def wants(self, method: str, params: bytes) -> bool:
         """Whether a log message is grave enough for this client; anything else is."""
-        quiet = method == LOG_MESSAGE and self.log_level is not None
-        return not quiet or level_of(params) >= LEVELS.index(self.log_level or "debug")
+        level = self.log_level
+        return method != LOG_MESSAGE or level is None or grave_enough(params, level)
 
     async def ask(self, send: Callable[[bytes], None], method: str, params: bytes) -> bytes:
         """Have the client answer a server's question. Raises RpcError."""
-        if QUESTIONS.get(method) not in self.may_be_asked:
+        if not may_be_asked(self.caller, method):
             raise refusal(method)
         if method == ELICIT and (elicitation := text_member(params, "elicitationId")) is not None:
             self.elicitations.add(elicitation)
@@ -116,7 +124,7 @@ class Session:
         finally:
             self.answers.pop(raw_id, None)
         if message.error is not None:
-            raise _rpc_error(message.error)
+            raise jsonrpc.rpc_error(message.error)
         return message.result or b"{}"
 
     def answered(self, message: Message) -> None:
@@ -124,11 +132,6 @@ class Session:
         answer = self.answers.get(message.id or b"")
         if answer is not None and not answer.done():
             answer.set_result(message)
-
-    @property
-    def may_be_asked(self) -> frozenset[str]:
-        """The capabilities it declared."""
-        return frozenset(jsonrpc.parse_object(self.caller.capabilities.decode("utf-8")))
 
     @property
     def busy(self) -> bool:
@@ -202,24 +205,20 @@ class Legacy:
     def heard(self, server: str, method: str, params: bytes) -> None:
         """A server said something that belongs to no call."""
         for session in self._sessions.values():
-            match method:
-                case _ if method == RESOURCE_UPDATED:
-                    uri = text_member(params, "uri") or ""
-                    meant = any(
-                        server == of and uri.startswith(each) for of, each in session.subscriptions
-                    )
-                case _ if method == ELICITATION_COMPLETE:
-                    meant = text_member(params, "elicitationId") in session.elicitations
-                case _:
-                    asks = session.log_level is not None
-                    meant = asks and session.endpoint in {None, server}
+            if method == RESOURCE_UPDATED:
+                meant = concerns(session.subscriptions, server, params)
+            elif method == ELICITATION_COMPLETE:
+                meant = text_member(params, "elicitationId") in session.elicitations
+            else:
+                asks = session.log_level is not None
+                meant = asks and session.endpoint in {None, server}
             if meant:
                 session.notified(method, params)
 
     def watched(self, server: str) -> frozenset[str]:
         """The addresses at a server that sessions want to hear of."""
         subscriptions = (each for of in self._sessions.values() for each in of.subscriptions)
-        return frozenset(uri for name, uri in subscriptions if name == server)
+        return watched(subscriptions, server)
 
     def log_level(self, server: str) -> str | None:
         """The most talkative level asked for by a session that hears this server."""
@@ -449,20 +448,8 @@ def _handshake(params: bytes | None) -> tuple[str, Caller]:
     return version, Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
 
 
-def _rpc_error(raw: bytes) -> RpcError:
-    """A client's refusal, as it came."""
-    members = jsonrpc.parse_object(raw.decode("utf-8"))
-    code = members["code"].raw if "code" in members else "0"
-    message = members["message"].text if "message" in members else None
-    return RpcError(raw, int(code) if code.lstrip("-").isdigit() else 0, message or "refused")
-
-
 def _take_back(session: Session, params: bytes | None) -> None:
-    try:
-        members = jsonrpc.parse_object("{}" if params is None else params.decode("utf-8"))
-    except Malformed:
-        return  # a notification is never answered, not even a bad one
-    if (request_id := members.get("requestId")) is not None:
-        take_back = session.calls.get(request_id.raw.encode("utf-8"))
-        if take_back is not None:
-            take_back()
+    request_id = jsonrpc.member(params, "requestId")
+    take_back = session.calls.get(request_id.raw.encode("utf-8")) if request_id else None
+    if take_back is not None:
+        take_back()

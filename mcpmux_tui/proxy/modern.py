@@ -38,13 +38,20 @@ from mcpmux_tui.model.protocol import (
     MISSING_CLIENT_CAPABILITY,
     MODERN_VERSIONS,
     PARSE_ERROR,
-    QUESTIONS,
     RESOURCE_UPDATED,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
 from mcpmux_tui.model.server import ON_THE_WAY
 from mcpmux_tui.proxy import router
-from mcpmux_tui.proxy.audience import LEVELS, level_of, refusal, text_member
+from mcpmux_tui.proxy.audience import (
+    LEVELS,
+    Subscription,
+    concerns,
+    grave_enough,
+    may_be_asked,
+    refusal,
+    watched,
+)
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
@@ -86,8 +93,8 @@ class _Subscription:
     endpoint: str | None
     lists: frozenset[str]
     """Capabilities of whose changed lists it wants to hear."""
-    resources: frozenset[tuple[str, str]]
-    """Server and address of the resources it wants to hear of."""
+    resources: frozenset[Subscription]
+    """Those it wants to hear of."""
     meta: bytes
     """What every notification on it carries."""
 
@@ -124,8 +131,7 @@ class HeldCall:
             self.reply.tell(jsonrpc.notification(method, params))
 
     async def asked(self, method: str, params: bytes) -> bytes:
-        capabilities = jsonrpc.parse_object(self.caller.capabilities.decode("utf-8"))
-        if QUESTIONS.get(method) not in capabilities:
+        if not may_be_asked(self.caller, method):
             raise refusal(method)
         key = secrets.token_hex(8)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -139,7 +145,7 @@ class HeldCall:
 
     def _wants(self, params: bytes) -> bool:
         level = (self.caller.log_level or b"").decode("utf-8").strip('"')
-        return level in LEVELS and level_of(params) >= LEVELS.index(level)
+        return level in LEVELS and grave_enough(params, level)
 
 
 class Modern:
@@ -177,18 +183,15 @@ class Modern:
 
     def heard(self, server: str, method: str, params: bytes) -> None:
         """A server said something that belongs to no call."""
-        uri = text_member(params, "uri") or ""
         for stream, of in self._streams.items():
-            if method == RESOURCE_UPDATED and any(
-                name == server and uri.startswith(each) for name, each in of.resources
-            ):
+            if method == RESOURCE_UPDATED and concerns(of.resources, server, params):
                 own = jsonrpc.splice(params.decode("utf-8"), {"_meta": of.meta.decode("utf-8")})
                 stream.tell(jsonrpc.notification(method, own.encode("utf-8")))
 
     def watched(self, server: str) -> frozenset[str]:
         """The addresses at a server that open streams want to hear of."""
-        wanted = (each for of in self._streams.values() for each in of.resources)
-        return frozenset(uri for name, uri in wanted if name == server)
+        subscriptions = (each for of in self._streams.values() for each in of.resources)
+        return watched(subscriptions, server)
 
     def keep(self, endpoints: Container[str]) -> None:
         """End the streams on servers that are not there any more."""
@@ -385,9 +388,9 @@ class Modern:
                 self._wished()
             self._changed()
 
-    def _resources(self, listing: Listing, wanted: Member | None) -> list[tuple[str, str]]:
-        """Server and address of those that are there."""
-        found: list[tuple[str, str]] = []
+    def _resources(self, listing: Listing, wanted: Member | None) -> list[Subscription]:
+        """Those that are there."""
+        found: list[Subscription] = []
         for uri in jsonrpc.parse_array(wanted.raw) if wanted is not None else ():
             try:
                 target = self._router.resource(listing, {"uri": uri})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client, Wishes
 from mcpmux_tui.model.ports import Upstream
-from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION
+from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION, LIST_CHANGED
 from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, too_large
@@ -118,7 +118,7 @@ class Proxy:
         return self._catalog.current.public.get(server, {})
 
     def _tell(self, endpoint: str | None, capability: str) -> None:
-        method = f"notifications/{capability}/list_changed"
+        method = LIST_CHANGED[capability]
         self._legacy.tell(endpoint, jsonrpc.notification(method))
         self._modern.tell(endpoint, capability, method)
 

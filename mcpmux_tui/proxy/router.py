@@ -33,6 +33,7 @@ _ROUNDS: Final = 16
 """How often a server may answer one call with questions."""
 _LINKS: Final = 4096
 """Addresses in results of tools that are remembered."""
+_NEVER_KEPT: Final = b',"ttlMs":0,"cacheScope":"private"'
 _NO_COMPLETION: Final = b'{"completion":{"values":[],"total":0,"hasMore":false}}'
 
 
@@ -159,10 +160,7 @@ class Router:
         return _Route(template or self.resource(listing, ref), {})
 
     def _remember_links(self, server: str, result: bytes) -> None:
-        try:
-            content = jsonrpc.parse_object(result.decode("utf-8")).get("content")
-        except Malformed:
-            return
+        content = jsonrpc.member(result, "content")
         for block in content.value if content and isinstance(content.value, list) else ():
             link = isinstance(block, dict) and block.get("type") == "resource_link"
             if link and type(uri := block.get("uri")) is str:
@@ -196,7 +194,7 @@ async def _answered(
     Raises Fault, UpstreamError.
     """
     for _ in range(_ROUNDS):
-        match _result_type(result):
+        match jsonrpc.member(result, "resultType"):
             case Member(value="complete"):
                 return jsonrpc.without(result.decode("utf-8"), "resultType").encode("utf-8")
             case Member(value="input_required"):
@@ -260,19 +258,9 @@ def _own_meta(meta: Member) -> str | None:
 
 def _as_modern(result: bytes, method: str) -> bytes:
     """A 2025 server's result for a 2026 client, where every result has its type."""
-    if b'"resultType"' in result and _result_type(result) is not None:
+    if b'"resultType"' in result and jsonrpc.member(result, "resultType") is not None:
         return result
     rest = result.lstrip()[1:].lstrip()
     comma = b"" if rest.startswith(b"}") else b","
     cached = b"" if method != "resources/read" or b'"ttlMs"' in result else _NEVER_KEPT
     return b'{"resultType":"complete"' + cached + comma + rest
-
-
-_NEVER_KEPT: Final = b',"ttlMs":0,"cacheScope":"private"'
-
-
-def _result_type(result: bytes) -> Member | None:
-    try:
-        return jsonrpc.parse_object(result.decode("utf-8")).get("resultType")
-    except Malformed:
-        return None  # a key that stands twice: the client's own reader decides

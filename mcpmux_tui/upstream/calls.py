@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client
 from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout
-from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.protocol import PROGRESS
 
 
@@ -148,13 +147,5 @@ def progress_token(params: bytes, *path: str) -> str | None:
     """The raw `progressToken` below a path of keys, or None."""
     if b'"progressToken"' not in params:
         return None
-    raw = params.decode("utf-8", "replace")
-    try:
-        for key in (*path, "progressToken"):
-            member = jsonrpc.parse_object(raw).get(key)
-            if member is None:
-                return None
-            raw = member.raw
-    except Malformed:
-        return None
-    return raw
+    token = jsonrpc.member(params, *path, "progressToken")
+    return None if token is None else token.raw

@@ -10,7 +10,7 @@ from typing import Final
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client
 from mcpmux_tui.model.errors import RpcError
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     CANCELLED,
     ELICITATION_COMPLETE,
@@ -42,7 +42,6 @@ class Inbox:
         reply: Callable[[bytes], Awaitable[None]],
         spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
         limits: Limits,
-        note: Callable[[str], None],
     ) -> None:
         self.owner: Client | None = None
         self._calls = calls
@@ -50,7 +49,6 @@ class Inbox:
         self._reply = reply
         self._spawn = spawn
         self._limits = limits
-        self._note = note
         self._answering: dict[bytes, asyncio.Task[None]] = {}
 
     def notified(self, method: str, params: bytes, of: bytes | None) -> None:
@@ -79,10 +77,7 @@ class Inbox:
 
     def _withdrawn(self, params: bytes) -> None:
         """The server does not want an answer any more."""
-        try:
-            member = jsonrpc.parse_object(params.decode()).get("requestId")
-        except Malformed:
-            return
+        member = jsonrpc.member(params, "requestId")
         task = self._answering.get(member.raw.encode()) if member is not None else None
         if task is not None:
             task.cancel()

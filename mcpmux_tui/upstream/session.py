@@ -24,9 +24,7 @@ from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     ACKNOWLEDGED,
     CANCELLED,
-    PROMPTS_CHANGED,
-    RESOURCES_CHANGED,
-    TOOLS_CHANGED,
+    LIST_CHANGED,
 )
 from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.calls import Calls, progress_token
@@ -50,14 +48,9 @@ from mcpmux_tui.upstream.troubles import (
     SignInNeeded,
     Unreachable,
     outward,
-    rpc_error,
 )
 
-_CHANGED: Final = {
-    TOOLS_CHANGED: "tools",
-    PROMPTS_CHANGED: "prompts",
-    RESOURCES_CHANGED: "resources",
-}
+_CHANGED: Final = {method: capability for capability, method in LIST_CHANGED.items()}
 
 Listed = Callable[[Lists | None, UpstreamError | None, frozenset[str]], None]
 """Called with new lists, or with why they could not be refreshed, and with the capabilities whose
@@ -104,7 +97,7 @@ class Session:
             make = another
             self._personal = PersonalSessions(lambda caller: make(caller, self), limits)
         self._inbox = Inbox(
-            self._calls, audience, reply=self._tell, spawn=self._spawn, limits=limits, note=note
+            self._calls, audience, reply=self._tell, spawn=self._spawn, limits=limits
         )
         self._wishes = Wishes()
         self._granted = Wishes()
@@ -357,7 +350,7 @@ class Session:
             raise
         self._liveness.heard()
         if message.error is not None:
-            raise rpc_error(message.error)
+            raise jsonrpc.rpc_error(message.error)
         return message.result or b"{}"
 
     async def _exchange(self, request: Request) -> Message:

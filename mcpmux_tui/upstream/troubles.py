@@ -16,17 +16,12 @@ from __future__ import annotations
 
 import math
 
-from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.errors import (
     ConnectionLost,
     NotConnected,
     RequestTimeout,
-    RpcError,
     UpstreamError,
 )
-from mcpmux_tui.model.jsonrpc import Malformed
-from mcpmux_tui.model.protocol import INTERNAL_ERROR
-from mcpmux_tui.text import one_line
 
 
 class Unreachable(NotConnected):
@@ -85,17 +80,6 @@ class SessionExpired(ConnectionLost):
 
     def __init__(self) -> None:
         super().__init__("does not know the session (HTTP 404)", "Reconnect it.")
-
-
-def rpc_error(raw: bytes) -> RpcError:
-    """The error a server answered, with its code and a clean message for people."""
-    try:
-        members = jsonrpc.parse_object(jsonrpc.decode(raw))
-        code = int(str(members["code"].value))
-        message = str(members["message"].value)
-    except (Malformed, KeyError, ValueError):
-        code, message = INTERNAL_ERROR, "answered an error without code and message"
-    return RpcError(raw, code, one_line(message))
 
 
 def outward(name: str, error: UpstreamError) -> UpstreamError:

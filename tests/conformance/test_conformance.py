@@ -17,15 +17,13 @@ import pytest
 
 from tests.conformance.conftest import Column
 from tests.conformance.suite import CHOSEN, FOLDER, REQUIRED, Parts
-from tests.end_to_end.program import Home, Served, eventually, home_at
+from tests.end_to_end.program import Served, home_at
 
 pytestmark = [
     pytest.mark.conformance,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(FOLDER is None, reason="MCPMUX_CONFORMANCE names no folder of parts"),
 ]
-
-CONNECT_SECONDS = 30.0
 
 
 @contextmanager
@@ -35,17 +33,8 @@ def through_mcpmux(folder: Path, *entries: str) -> Iterator[str]:
         home.write(*entries)
         with Served(home, "--port", "0", "--no-auth") as served:
             assert served.listening, served.finish()
-            wait_until_connected(home)
+            home.wait_until_connected()
             yield f"{served.url.removesuffix('/mcp')}/mcp/everything"
-
-
-def wait_until_connected(home: Home) -> None:
-    """Wait until `mcpmux status` says that every server is connected."""
-    eventually(
-        lambda: home.run("status", "--config", str(home.config)).code == 0,
-        CONNECT_SECONDS,
-        "all connected",
-    )
 
 
 def over_http(name: str, url: str) -> str:

@@ -56,6 +56,14 @@ class Home:
         self.config.write_text("\n".join(entries), encoding="utf-8")
         return self.config
 
+    def wait_until_connected(self, limit: float = 30.0) -> None:
+        """Wait until `mcpmux status` says that every server is connected."""
+        eventually(
+            lambda: self.run("status", "--config", str(self.config)).code == 0,
+            limit,
+            "all connected",
+        )
+
     def run(self, *args: str, timeout: float = LIMIT, stdin: str = "") -> Finished:
         """Run a command to its end."""
         done = subprocess.run(

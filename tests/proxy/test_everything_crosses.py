@@ -7,7 +7,9 @@ import json
 
 import httpx2
 
-from mcpmux_tui.model.channel import Item, Kind, Lists
+from mcpmux_tui.model.channel import Caller, Item, Kind, Lists
+from mcpmux_tui.proxy.catalog import Catalog, build
+from mcpmux_tui.proxy.router import Router, fields
 from tests.proxy.fakes import (
     INITIALIZE,
     LEGACY,
@@ -220,10 +222,6 @@ async def test_a_2026_server_s_questions_are_asked_of_a_2025_client_and_the_call
         async def asked(self, method: str, params: bytes) -> bytes:
             assert (method, params) == ("elicitation/create", b'{"message":"Which?"}')
             return b'{"action":"decline"}'
-
-    from mcpmux_tui.model.channel import Caller
-    from mcpmux_tui.proxy.catalog import Catalog, build
-    from mcpmux_tui.proxy.router import Router, fields
 
     server = FakeUpstream("s", answer=interim, protocol_version=MODERN)
     listing = build({"s": server}, Catalog()).merged

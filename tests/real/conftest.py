@@ -11,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.program import Home, Served, eventually, home_at
+from tests.end_to_end.program import Home, Served, home_at
 from tests.real.parts import program
-
-CONNECT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def engine(servers: tuple[Real, ...], tmp_path_factory: pytest.TempPathFactory) 
         home.write(*map(entry, servers))
         with Served(home, "--port", "0") as served:
             assert served.listening
-            wait_until_connected(home)
+            home.wait_until_connected()
             yield Engine(home, served)
 
 
@@ -101,12 +99,3 @@ def entry(server: Real) -> str:
     """TOML of a server; a JSON string is a TOML string."""
     command, *args = (json.dumps(part, ensure_ascii=False) for part in server.command)
     return f"[servers.{server.name}]\ncommand = {command}\nargs = [{', '.join(args)}]\n"
-
-
-def wait_until_connected(home: Home) -> None:
-    """Wait until `mcpmux status` says that every server is connected."""
-    eventually(
-        lambda: home.run("status", "--config", str(home.config)).code == 0,
-        CONNECT_SECONDS,
-        "all connected",
-    )

@@ -18,7 +18,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.end_to_end.program import Home, Served
-from tests.real.conftest import Engine, Real, entry, wait_until_connected
+from tests.real.conftest import Engine, Real, entry
 from tests.real.parts import node_package, program
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
@@ -139,7 +139,7 @@ def test_sigterm_ends_it_cleanly_and_leaves_no_process(
     home = Home(tmp_path / "home")
     home.write(*map(entry, servers))
     with Served(home, "--port", "0") as served:
-        wait_until_connected(home)
+        home.wait_until_connected()
         children = psutil.Process(served.process.pid).children(recursive=True)
         assert len(children) >= len(servers)
         done = served.stop(signal.SIGTERM, limit=8)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout, RpcError, StartFailed
+from mcpmux_tui.model.jsonrpc import rpc_error
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
-from mcpmux_tui.upstream.troubles import NotUnderstood, rpc_error
+from mcpmux_tui.upstream.troubles import NotUnderstood
 
 MODERN = b"""{"supportedVersions":["2025-11-25","2026-07-28"],"capabilities":{"tools":{}},
     "_meta":{"io.modelcontextprotocol/serverInfo":{"name":"n","version":"2"}}}"""
