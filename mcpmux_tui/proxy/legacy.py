@@ -5,12 +5,10 @@ Spec: 2025-11-25 basic/lifecycle and basic/transports.
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import secrets
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui import __version__
@@ -19,26 +17,16 @@ from mcpmux_tui.model.channel import Caller, Kind
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     CANCELLED,
-    ELICIT,
-    ELICITATION_COMPLETE,
     HANDSHAKE_VERSIONS,
     HEADER_SESSION_ID,
     INVALID_PARAMS,
     LATEST_HANDSHAKE,
-    LOG_MESSAGE,
     METHOD_NOT_FOUND,
     QUESTIONS,
-    RESOURCE_UPDATED,
 )
 from mcpmux_tui.proxy import router
 from mcpmux_tui.proxy.audience import (
     LEVELS,
-    Subscription,
-    concerns,
-    grave_enough,
-    may_be_asked,
-    refusal,
-    text_member,
     watched,
 )
 from mcpmux_tui.proxy.calls import TakenBack, revocable
@@ -47,6 +35,7 @@ from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.proxy.http import SSE, Exchange
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.router import Router
+from mcpmux_tui.proxy.session import Conversation, Session
 from mcpmux_tui.proxy.stream import EventStream, Reply
 
 CAPABILITIES: Final = {
@@ -64,107 +53,6 @@ ASKABLE: Final = frozenset({*QUESTIONS.values(), "extensions"})
 """Client capabilities that a 2025 server has to be told when a session is opened."""
 LISTED: Final = {kind.method: kind for kind in Kind}
 _ALLOW = (b"allow", b"GET, POST, DELETE")
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """One client after `initialize`, bound to the endpoint it was opened on."""
-
-    id: str
-    endpoint: str | None
-    caller: Caller
-    last_used: float
-    calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
-    """Raw request id -> what takes the call back."""
-    streams: list[EventStream] = field(default_factory=list)
-    answers: dict[bytes, asyncio.Future[Message]] = field(default_factory=dict)
-    """Raw id of a request to the client -> its answer."""
-    subscriptions: set[Subscription] = field(default_factory=set)
-    """The resources it wants to hear of."""
-    elicitations: set[str] = field(default_factory=set)
-    """Those it was sent to a page for."""
-    log_level: str | None = None
-    _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-
-    @property
-    def owner(self) -> Session:
-        """Implements Client: itself."""
-        return self
-
-    def notified(self, method: str, params: bytes) -> None:
-        """Send a notification on the newest stream."""
-        if self.streams and self.wants(method, params):
-            self.streams[-1].tell(jsonrpc.notification(method, params))
-
-    async def asked(self, method: str, params: bytes) -> bytes:
-        """Ask on the newest stream. Raises RpcError."""
-        if not self.streams:
-            raise refusal(method)
-        return await self.ask(self.streams[-1].send, method, params)
-
-    def wants(self, method: str, params: bytes) -> bool:
-        """Whether a log message is grave enough for this client; anything else is."""
-        level = self.log_level
-        return method != LOG_MESSAGE or level is None or grave_enough(params, level)
-
-    async def ask(self, send: Callable[[bytes], None], method: str, params: bytes) -> bytes:
-        """Have the client answer a server's question. Raises RpcError."""
-        if not may_be_asked(self.caller, method):
-            raise refusal(method)
-        if method == ELICIT and (elicitation := text_member(params, "elicitationId")) is not None:
-            self.elicitations.add(elicitation)
-        raw_id = b"%d" % next(self._ids)
-        answer = self.answers[raw_id] = asyncio.get_running_loop().create_future()
-        send(jsonrpc.request(raw_id, method, params))
-        try:
-            message = await answer
-        except asyncio.CancelledError:
-            send(jsonrpc.notification(CANCELLED, b'{"requestId":%b}' % raw_id))
-            raise
-        finally:
-            self.answers.pop(raw_id, None)
-        if message.error is not None:
-            raise jsonrpc.rpc_error(message.error)
-        return message.result or b"{}"
-
-    def answered(self, message: Message) -> None:
-        """Take the client's answer to a question."""
-        answer = self.answers.get(message.id or b"")
-        if answer is not None and not answer.done():
-            answer.set_result(message)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the client waits for something just now."""
-        return bool(self.calls or self.streams)
-
-    def close(self) -> None:
-        """Take back its calls and end its streams."""
-        for take_back in list(self.calls.values()):
-            take_back()
-        for stream in self.streams:
-            stream.end()
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """Implements Client for one request of a session."""
-
-    session: Session
-    reply: Reply
-
-    @property
-    def owner(self) -> Session:
-        return self.session
-
-    def notified(self, method: str, params: bytes) -> None:
-        if self.session.wants(method, params):
-            self.reply.tell(jsonrpc.notification(method, params))
-
-    async def asked(self, method: str, params: bytes) -> bytes:
-        if not self.reply.can_stream:
-            return await self.session.asked(method, params)
-        return await self.session.ask(self.reply.send, method, params)
 
 
 class Legacy:
@@ -205,15 +93,7 @@ class Legacy:
     def heard(self, server: str, method: str, params: bytes) -> None:
         """A server said something that belongs to no call."""
         for session in self._sessions.values():
-            if method == RESOURCE_UPDATED:
-                meant = concerns(session.subscriptions, server, params)
-            elif method == ELICITATION_COMPLETE:
-                meant = text_member(params, "elicitationId") in session.elicitations
-            else:
-                asks = session.log_level is not None
-                meant = asks and session.endpoint in {None, server}
-            if meant:
-                session.notified(method, params)
+            session.heard(server, method, params)
 
     def watched(self, server: str) -> frozenset[str]:
         """The addresses at a server that sessions want to hear of."""
@@ -274,7 +154,7 @@ class Legacy:
             if message.method is None:
                 session.answered(message)
             elif message.method == CANCELLED:
-                _take_back(session, message.params)
+                session.cancelled(message.params)
             await exchange.reply(202)
             return
         reply = Reply(exchange, self._limits.ping)
@@ -446,10 +326,3 @@ def _handshake(params: bytes | None) -> tuple[str, Caller]:
         )
     version = wanted if wanted in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE
     return version, Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
-
-
-def _take_back(session: Session, params: bytes | None) -> None:
-    request_id = jsonrpc.member(params, "requestId")
-    take_back = session.calls.get(request_id.raw.encode("utf-8")) if request_id else None
-    if take_back is not None:
-        take_back()

@@ -5,15 +5,13 @@ Spec: 2026-07-28 basic/index (per-request fields, errors) and basic/transports (
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import re
-import secrets
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
@@ -27,7 +25,6 @@ from mcpmux_tui.model.protocol import (
     HEADER_PROTOCOL_VERSION,
     INVALID_PARAMS,
     INVALID_REQUEST,
-    LOG_MESSAGE,
     META_CLIENT_CAPABILITIES,
     META_CLIENT_INFO,
     META_LOG_LEVEL,
@@ -44,17 +41,14 @@ from mcpmux_tui.model.protocol import (
 from mcpmux_tui.model.server import ON_THE_WAY
 from mcpmux_tui.proxy import router
 from mcpmux_tui.proxy.audience import (
-    LEVELS,
     Subscription,
     concerns,
-    grave_enough,
-    may_be_asked,
-    refusal,
     watched,
 )
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
+from mcpmux_tui.proxy.held import HeldCalls
 from mcpmux_tui.proxy.http import SSE, Exchange
 from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
@@ -107,47 +101,6 @@ class Envelope:
     caller: Caller
 
 
-@dataclass(slots=True, eq=False)
-class HeldCall:
-    """Implements Client for one 2026 call, over all the requests in which it is answered."""
-
-    caller: Caller
-    what: tuple[object, ...]
-    """Endpoint, method and subject: a retry must mean the same."""
-    reply: Reply | None = None
-    task: asyncio.Task[bytes] | None = None
-    questions: dict[str, tuple[bytes, asyncio.Future[bytes]]] = field(default_factory=dict)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
-    expiry: asyncio.TimerHandle | None = None
-
-    @property
-    def owner(self) -> None:
-        return
-
-    def notified(self, method: str, params: bytes) -> None:
-        if method == LOG_MESSAGE and not self._wants(params):
-            return
-        if self.reply is not None:
-            self.reply.tell(jsonrpc.notification(method, params))
-
-    async def asked(self, method: str, params: bytes) -> bytes:
-        if not may_be_asked(self.caller, method):
-            raise refusal(method)
-        key = secrets.token_hex(8)
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        asked = b'{"method":%b,"params":%b}' % (jsonrpc.dumps(method), params)
-        self.questions[key] = (asked, answer)
-        self.moved.set()
-        try:
-            return await answer
-        finally:
-            self.questions.pop(key, None)
-
-    def _wants(self, params: bytes) -> bool:
-        level = (self.caller.log_level or b"").decode("utf-8").strip('"')
-        return level in LEVELS and grave_enough(params, level)
-
-
 class Modern:
     """The 2026 side of the endpoint; `wished` is called when what clients want of servers may have
     changed."""
@@ -163,8 +116,7 @@ class Modern:
         self._router = router
         self._changed = changed
         self._wished = wished
-        self._held: dict[str, HeldCall] = {}
-        """By the `requestState` under which a client comes back."""
+        self._calls = HeldCalls(router, limits)
         self._streams: dict[EventStream, _Subscription] = {}
         self._seen: dict[bytes, float] = {}
 
@@ -203,8 +155,7 @@ class Modern:
         """End all streams in order."""
         for stream in self._streams:
             stream.end()
-        for state in list(self._held):
-            self._expire(state)
+        self._calls.close()
 
     def forget(self) -> None:
         """Forget who was there."""
@@ -235,7 +186,9 @@ class Modern:
                 return
             if message.method in router.FORWARDED:
                 with revocable() as take_back, exchange.when_gone(take_back):
-                    result = await self._call(reply, endpoint, listing, message.method, envelope)
+                    result = await self._calls.answer(
+                        reply, endpoint, listing, message.method, envelope.params, envelope.caller
+                    )
             else:
                 result = self._own(listing, message.method, envelope)
             await reply.finish(jsonrpc.result(message.id, result))
@@ -257,88 +210,6 @@ class Modern:
         if method == "server/discover":
             return _complete(FRESH_MS, _DISCOVERED)
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
-
-    async def _call(
-        self,
-        reply: Reply,
-        endpoint: str | None,
-        listing: Listing,
-        method: str,
-        envelope: Envelope,
-    ) -> bytes:
-        """Forward a request; a question of a 2025 server on the way is the answer, and the client
-        comes back with what it wants to know."""
-        params = envelope.params
-        subject = next((params[key].text for key in ("name", "uri") if key in params), None)
-        what = (endpoint, method, subject, envelope.caller)
-        state = params["requestState"].text if "requestState" in params else None
-        held = self._held.get(state or "")
-        if held is not None and held.what == what:
-            self._answered(state or "", held, params)
-        else:
-            held = HeldCall(envelope.caller, what)
-            work = self._router.forward(listing, method, params, envelope.caller, held, modern=True)
-            if not envelope.caller.key:
-                held.reply = reply
-                return await work
-            held.task = asyncio.create_task(work, name="held-call")
-        held.reply = reply
-        try:
-            return await self._next(held)
-        finally:
-            held.reply = None
-
-    def _answered(self, state: str, held: HeldCall, params: Mapping[str, Member]) -> None:
-        """Hand the client's answers on. Raises Fault."""
-        given = params.get("inputResponses")
-        responses = {} if given is None else router.members_of(given.raw, '"inputResponses"')
-        if missing := [key for key in held.questions if key not in responses]:
-            raise Fault(INVALID_PARAMS, f'"inputResponses" lacks {", ".join(missing)}.')
-        del self._held[state]
-        if held.expiry is not None:
-            held.expiry.cancel()
-        for key, (_, answer) in list(held.questions.items()):
-            if not answer.done():
-                answer.set_result(responses[key].raw.encode("utf-8"))
-        held.questions.clear()
-        held.moved.clear()
-
-    async def _next(self, held: HeldCall) -> bytes:
-        """The result, or what the server asks before it."""
-        task = held.task
-        if task is None:
-            raise RuntimeError("a held call needs a task")
-        asked = asyncio.create_task(held.moved.wait())
-        try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        finally:
-            asked.cancel()
-        if task.done() or not held.questions:
-            return await task
-        state = f"mcpmux-{secrets.token_hex(16)}"
-        while len(self._held) >= self._limits.held:
-            self._expire(next(iter(self._held)))
-        self._held[state] = held
-        loop = asyncio.get_running_loop()
-        held.expiry = loop.call_later(self._limits.question, self._expire, state)
-        requests = b",".join(
-            b'"%b":%b' % (key.encode(), raw) for key, (raw, _) in held.questions.items()
-        )
-        return b'{"resultType":"input_required","inputRequests":{%b},"requestState":"%b"}' % (
-            requests,
-            state.encode("ascii"),
-        )
-
-    def _expire(self, state: str) -> None:
-        """Nobody came back in time."""
-        held = self._held.pop(state, None)
-        if held is not None and held.task is not None:
-            if held.expiry is not None:
-                held.expiry.cancel()
-            held.task.cancel()
 
     async def _listen(
         self,
