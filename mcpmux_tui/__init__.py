@@ -8,8 +8,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     control/    the private socket: protocol, server (engine side), client (the doors' side)
     ----------- rooms: none of these imports another -----------
     proxy/      the one server that clients see, both protocol eras on one path
-    upstream/   one MCP server each: supervisor, attempt, session, liveness; transports stdio, http,
-                sse; process, children, reaper (the watchdog), containers
+    upstream/   one MCP server each: supervisor, attempt, session, inbox, changes, liveness;
+                transports stdio, http, sse; process, children, reaper (the watchdog), containers
     config/     what the user wrote: schema, file, placeholders, reload plan
     activity/   what happened: each server's log
     importers/  other tools' configs                clients/   the entry each client wants

@@ -1,4 +1,4 @@
-"""One MCP session over a transport: era, request ids, cancel, silence, the server's lists.
+"""One MCP session over a transport: era, request ids, cancel, silence.
 
 Implements Channel. Spec: 2025-11-25 basic/lifecycle, basic/utilities; 2026-07-28 basic/index,
 server/utilities/subscriptions.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
@@ -26,8 +25,8 @@ from mcpmux_tui.model.protocol import (
     CANCELLED,
     LIST_CHANGED,
 )
-from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.calls import Calls, progress_token
+from mcpmux_tui.upstream.changes import Changes, Listed
 from mcpmux_tui.upstream.envelope import (
     ANYBODY,
     NOBODY,
@@ -37,7 +36,6 @@ from mcpmux_tui.upstream.envelope import (
 )
 from mcpmux_tui.upstream.inbox import Inbox
 from mcpmux_tui.upstream.limits import Limits
-from mcpmux_tui.upstream.lists import fetch
 from mcpmux_tui.upstream.liveness import Liveness
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
 from mcpmux_tui.upstream.personal import PersonalSessions
@@ -51,10 +49,6 @@ from mcpmux_tui.upstream.troubles import (
 )
 
 _CHANGED: Final = {method: capability for capability, method in LIST_CHANGED.items()}
-
-Listed = Callable[[Lists | None, UpstreamError | None, frozenset[str]], None]
-"""Called with new lists, or with why they could not be refreshed, and with the capabilities whose
-lists the server itself said have changed."""
 
 
 class Session:
@@ -85,7 +79,6 @@ class Session:
         self._transport = transport
         self._silence = silence
         self._limits = limits
-        self._listed = listed
         self._paused = paused
         self._note = note
         self._calls = Calls()
@@ -97,23 +90,19 @@ class Session:
             make = another
             self._personal = PersonalSessions(lambda caller: make(caller, self), limits)
         self._inbox = Inbox(
-            self._calls, audience, reply=self._tell, spawn=self._spawn, limits=limits
+            self._calls, audience, reply=self._tell, spawn=self.spawn, limits=limits
         )
-        self._wishes = Wishes()
-        self._granted = Wishes()
-        self._wished = asyncio.Event()
-        self._announced: set[str] = set()
-        self._stale = asyncio.Event()
+        self._changes = Changes(self, transport, limits=limits, listed=listed, note=note)
         self._renewing = asyncio.Lock()
-        self._epoch = 0
+        self.epoch = 0
+        """How often a new 2025 session replaced an expired one."""
         self._checking = False
         self._closing = False
         self._under_way = 0
-        self._watching: asyncio.Task[None] | None = None
         self._liveness = Liveness(
             self._ping,
             busy=lambda: self._under_way > 0,
-            late=self._watch,
+            late=self._changes.watch,
             lost=self.lost,
             note=note,
             limits=limits,
@@ -151,14 +140,12 @@ class Session:
     async def start(self) -> Lists:
         """Fetch the lists, and from now on follow the server's changes. Raises UpstreamError."""
         try:
-            return await self._fetch()
+            return await self._changes.fetch()
         except UpstreamError:
-            self._stale.set()
+            self._changes.missed()
             raise
         finally:
-            if self.peer.kinds:
-                self._spawn(self._refresh())
-            self._spawn(self._grant_wishes())
+            self._changes.start()
             self._serve()
 
     async def open_alone(self) -> None:
@@ -181,12 +168,7 @@ class Session:
 
     def wish(self, wishes: Wishes) -> None:
         """Have the server tell what clients want to hear from now on."""
-        if wishes != self._wishes:
-            listened = self._wishes.resources
-            self._wishes = wishes
-            self._wished.set()
-            if self.peer.era is Era.MODERN and wishes.resources != listened:
-                self._watch()
+        self._changes.wish(wishes)
 
     def forget(self, key: str) -> None:
         """The client with a session of its own is gone."""
@@ -234,7 +216,7 @@ class Session:
             return await self._personal.of(caller)
         except UpstreamError as error:
             if not modern:
-                self._suspect()
+                self.suspect()
                 raise outward(self._name, error) from error
             self._note(f"no session for one client: {error.message}")
             if isinstance(error, StartFailed | NotUnderstood) and error.permanent:
@@ -247,7 +229,7 @@ class Session:
         """This machine was asleep: find out whether the server is still there."""
         if self._transport.pid is None:
             self._liveness.wake()
-            self._watch()
+            self._changes.watch()
         elif not self._under_way:
             # Pipes outlive any sleep, and a busy child need not answer at once.
             self._liveness.doubt()
@@ -282,9 +264,9 @@ class Session:
             if self.peer.era is Era.LEGACY:
                 self._inbox.asked(message, of)
         elif (capability := _CHANGED.get(method)) is not None:
-            self._main._announce(capability)
+            self._main._changes.announce(capability)
         elif method == ACKNOWLEDGED:
-            self._following()
+            self._changes.following()
         else:
             self._inbox.notified(method, message.params or b"{}", of)
 
@@ -292,6 +274,10 @@ class Session:
         """Learn that this connection cannot be used any more."""
         if not self.lost_with.done():
             self.lost_with.set_result(error)
+
+    async def ask(self, method: str, params: bytes, patience: float | None) -> bytes:
+        """Send a request of mcpmux's own. Raises UpstreamError."""
+        return await self._request(method, params, patience=patience)
 
     async def _request(
         self,
@@ -354,7 +340,7 @@ class Session:
         return message.result or b"{}"
 
     async def _exchange(self, request: Request) -> Message:
-        epoch = self._epoch
+        epoch = self.epoch
         try:
             return await self._transport.exchange(request)
         except SessionExpired:
@@ -362,7 +348,7 @@ class Session:
             # The request never ran, so it may be sent once more.
             return await self._transport.exchange(request)
         except (Unreachable, SignInNeeded):
-            self._suspect()
+            self.suspect()
             raise
         except NotUnderstood as error:
             if error.retry_after is not None:
@@ -374,7 +360,7 @@ class Session:
         if leaving_is_enough or self._closing:
             return
         params = b'{"requestId":%b}' % raw_id
-        self._spawn(self._tell(jsonrpc.notification(CANCELLED, params)))
+        self.spawn(self._tell(jsonrpc.notification(CANCELLED, params)))
 
     async def _tell(self, message: bytes) -> None:
         try:
@@ -383,7 +369,8 @@ class Session:
         except (UpstreamError, TimeoutError) as error:
             self._note(f"a message could not be delivered: {error}")
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run a task until the session is closed."""
         task = asyncio.create_task(work, name=f"{self._name}-session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -391,26 +378,14 @@ class Session:
 
     def _serve(self) -> None:
         """Hear what the server says outside of any request, and whether it is there."""
-        self._watch()
+        self._changes.watch()
         self._liveness.heard()
-        self._spawn(self._liveness.run())
-
-    def _announce(self, capability: str) -> None:
-        """The server says that one of its lists has changed."""
-        self._announced.add(capability)
-        self._stale.set()
-
-    def _watch(self) -> None:
-        """Watch for changes from now on, on a connection that is not older than now."""
-        if self._watching is not None:
-            self._watching.cancel()
-        if self._may_follow:
-            self._watching = self._spawn(self._watch_changes())
+        self.spawn(self._liveness.run())
 
     async def _renew(self, epoch: int) -> None:
         """Open a new 2025 session in place of an expired one, once for all who noticed."""
         async with self._renewing:
-            if self._epoch != epoch:
+            if self.epoch != epoch:
                 return
             if self.lost_with.done():
                 raise ConnectionLost("lost its session", "It is being reconnected.")
@@ -428,19 +403,18 @@ class Session:
                     f"its session expired, and no new one came about: {error.message}",
                     "It is being reconnected.",
                 ) from error
-            self._epoch += 1
-            self._granted = Wishes()
-            self._wished.set()
-            self._stale.set()
+            self.epoch += 1
+            self._changes.renewed()
             self._note("its session had expired; a new one is open")
 
-    def _suspect(self) -> None:
+    def suspect(self) -> None:
         """One request met a closed door: find out whether the server is gone for all."""
         if self.peer.version and not (self._checking or self._closing or self.lost_with.done()):
             self._checking = True
-            self._spawn(self._check())
+            self.spawn(self.check())
 
-    async def _check(self) -> None:
+    async def check(self) -> None:
+        """Ping, and end the session if the server is gone."""
         try:
             await self._ping(self._limits.ping)
         except (Unreachable, SignInNeeded, SessionExpired) as error:
@@ -453,130 +427,4 @@ class Session:
 
     async def _ping(self, patience: float) -> None:
         method = "server/discover" if self.peer.era is Era.MODERN else "ping"
-        await self._request(method, b"{}", patience=patience)
-
-    async def _fetch(self) -> Lists:
-        async def page(method: str, params: bytes) -> bytes:
-            return await self._request(method, params, patience=self._limits.page)
-
-        try:
-            async with asyncio.timeout(self._limits.listing):
-                found = await self._transport.learn(
-                    await fetch(self.peer.kinds, page, self._limits)
-                )
-                return replace(
-                    found,
-                    capabilities=self.peer.capabilities,
-                    instructions=self.peer.instructions,
-                )
-        except TimeoutError:
-            raise RequestTimeout(
-                f"its list was not complete after {self._limits.listing:g} s"
-            ) from None
-
-    async def _refresh(self) -> None:
-        """Fetch the lists again whenever they may have changed: at once, then with pauses."""
-        limits = self._limits
-        backoff = Backoff(limits.retry_first, limits.retry_most, limits.jitter)
-        while True:
-            await self._stale.wait()
-            self._stale.clear()
-            announced = frozenset(self._announced)
-            try:
-                lists = await self._fetch()
-                self._announced -= announced
-                self._listed(lists, None, announced)
-            except UpstreamError as error:
-                self._listed(None, error, frozenset())
-                self._stale.set()
-                await asyncio.sleep(max(backoff.next(), error.retry_after or 0.0))
-            else:
-                backoff.reset()
-                await asyncio.sleep(limits.refresh_pause)
-
-    @property
-    def _may_follow(self) -> bool:
-        if self.peer.era is Era.MODERN:
-            return bool(self.peer.announces or self._wishes.resources)
-        return not self._transport.pushes
-
-    async def _watch_changes(self) -> None:
-        """Hear of changes from the server; from one that tells nothing, by looking now and then."""
-        await self._follow()
-        while self.peer.kinds:
-            await asyncio.sleep(self._limits.relist)
-            self._stale.set()
-
-    async def _follow(self) -> None:
-        """Hold the stream open on which the server announces changes, again and again."""
-        limits = self._limits
-        backoff = Backoff(limits.retry_first, limits.retry_most, limits.jitter)
-        loop = asyncio.get_running_loop()
-        while True:
-            opened = loop.time()
-            epoch = self._epoch
-            try:
-                if not await self._stream():
-                    return
-            except RpcError as error:
-                self._note(f"changes of its lists cannot be followed: {error.message}")
-                return
-            except SessionExpired:
-                # Some servers mean by 404 that they have no such stream: a ping tells.
-                await self._check()
-                if self._epoch == epoch:
-                    return
-            except (Unreachable, SignInNeeded):
-                self._suspect()
-            except UpstreamError as error:
-                self._note(f"the stream of its changes broke: {error.message}")
-            if loop.time() - opened > limits.healthy:
-                backoff.reset()
-            await asyncio.sleep(backoff.next())
-
-    async def _stream(self) -> bool:
-        if self.peer.era is Era.LEGACY:
-            return await self._transport.follow(self._following)
-        wanted: dict[str, object] = {f"{each}ListChanged": True for each in self.peer.announces}
-        if self._wishes.resources:
-            wanted["resourceSubscriptions"] = sorted(self._wishes.resources)
-        params = jsonrpc.dumps({"notifications": wanted})
-        await self._request("subscriptions/listen", params, patience=None)
-        return True
-
-    async def _grant_wishes(self) -> None:
-        """Tell a 2025 server what clients want to hear, whenever that changes."""
-        while True:
-            await self._wished.wait()
-            self._wished.clear()
-            if self.peer.era is Era.MODERN:
-                continue
-            try:
-                await self._grant(self._wishes)
-            except UpstreamError as error:
-                self._note(f"a subscription or log level was not accepted: {error.message}")
-
-    async def _grant(self, wishes: Wishes) -> None:
-        granted, self._granted = self._granted, wishes
-        asked: list[tuple[str, dict[str, object]]] = []
-        if "resources.subscribe" in self.peer.capabilities:
-            for method, uris in (
-                ("resources/subscribe", wishes.resources - granted.resources),
-                ("resources/unsubscribe", granted.resources - wishes.resources),
-            ):
-                asked += [(method, {"uri": uri}) for uri in sorted(uris)]
-        if "logging" in self.peer.capabilities and wishes.log_level not in {
-            None,
-            granted.log_level,
-        }:
-            asked.append(("logging/setLevel", {"level": wishes.log_level}))
-        for method, params in asked:
-            try:
-                await self._request(method, jsonrpc.dumps(params), patience=self._limits.page)
-            except RpcError as error:
-                self._note(f"{method} was refused: {error.message}")
-
-    def _following(self) -> None:
-        """The stream of changes is open; what changed before went unheard."""
-        if self.peer.announces:
-            self._stale.set()
+        await self.ask(method, b"{}", patience)
