@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.jsonrpc import Member
-from mcpmux_tui.model.protocol import INVALID_PARAMS, LOG_MESSAGE
+from mcpmux_tui.model.protocol import LOG_MESSAGE
 from mcpmux_tui.proxy.audience import LEVELS, grave_enough, may_be_asked, refusal
 from mcpmux_tui.proxy.catalog import Listing
-from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.router import Router, members_of
 from mcpmux_tui.proxy.stream import Reply
@@ -33,8 +32,8 @@ class HeldCall:
     reply: Reply | None = None
     task: asyncio.Task[bytes] | None = None
     questions: dict[str, tuple[bytes, asyncio.Future[bytes]]] = field(default_factory=dict)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when its server asks something."""
+    asking: asyncio.Future[None] | None = None
+    """Done when its server asks something; made while a request of the client waits."""
     expiry: asyncio.TimerHandle | None = None
 
     @property
@@ -54,7 +53,8 @@ class HeldCall:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         asked = b'{"method":%b,"params":%b}' % (jsonrpc.dumps(method), params)
         self.questions[key] = (asked, answer)
-        self.moved.set()
+        if self.asking is not None and not self.asking.done():
+            self.asking.set_result(None)
         try:
             return await answer
         finally:
@@ -93,7 +93,7 @@ class HeldCalls:
         state = params["requestState"].text if "requestState" in params else None
         held = self._held.get(state or "")
         if held is not None and held.what == what:
-            self._answered(state or "", held, params)
+            self._take_answers(state or "", held, params)
         else:
             held = HeldCall(caller, what)
             work = self._router.forward(listing, method, params, caller, held, modern=True)
@@ -107,41 +107,38 @@ class HeldCalls:
         finally:
             held.reply = None
 
-    def _answered(self, state: str, held: HeldCall, params: Mapping[str, Member]) -> None:
-        """Hand the client's answers on. Raises Fault."""
+    def _take_answers(self, state: str, held: HeldCall, params: Mapping[str, Member]) -> None:
+        """Hand the client's answers on; what it left unanswered stays asked. Raises Fault."""
         given = params.get("inputResponses")
         responses = {} if given is None else members_of(given.raw, '"inputResponses"')
-        if missing := [key for key in held.questions if key not in responses]:
-            raise Fault(INVALID_PARAMS, f'"inputResponses" lacks {", ".join(missing)}.')
         del self._held[state]
         if held.expiry is not None:
             held.expiry.cancel()
         for key, (_, answer) in list(held.questions.items()):
-            if not answer.done():
+            if key in responses:
+                del held.questions[key]
                 answer.set_result(responses[key].raw.encode("utf-8"))
-        held.questions.clear()
-        held.moved.clear()
 
     async def _next(self, held: HeldCall) -> bytes:
         """The result, or what the server asks before it."""
         task = held.task
         if task is None:
             raise RuntimeError("a held call needs a task")
-        asked = asyncio.create_task(held.moved.wait())
-        try:
-            await asyncio.wait({task, asked}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        finally:
-            asked.cancel()
+        loop = asyncio.get_running_loop()
+        if not held.questions:
+            held.asking = loop.create_future()
+            either: set[asyncio.Future[bytes] | asyncio.Future[None]] = {task, held.asking}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
         if task.done() or not held.questions:
             return await task
         state = f"mcpmux-{secrets.token_hex(16)}"
         while len(self._held) >= self._limits.held:
             self._expire(next(iter(self._held)))
         self._held[state] = held
-        loop = asyncio.get_running_loop()
         held.expiry = loop.call_later(self._limits.question, self._expire, state)
         requests = b",".join(
             b'"%b":%b' % (key.encode(), raw) for key, (raw, _) in held.questions.items()

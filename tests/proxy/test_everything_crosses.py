@@ -273,3 +273,41 @@ async def test_updates_of_a_resource_reach_who_subscribed_and_nobody_else() -> N
         assert not any("resources/updated" in line for line in heard["two"])
         await client.delete(url, headers=one)
         assert server.wishes.resources == frozenset()
+
+
+async def test_a_question_asked_while_another_waits_for_its_answer_is_asked_next() -> None:
+    first_is_out = asyncio.Event()
+
+    async def twice(request: Received) -> bytes:
+        client = request.client
+        assert client is not None
+
+        async def later() -> bytes:
+            await first_is_out.wait()
+            return await client.asked("elicitation/create", b'{"message":"2"}')
+
+        first = client.asked("elicitation/create", b'{"message":"1"}')
+        told = await asyncio.gather(first, later())
+        return b'{"told":[%b]}' % b",".join(told)
+
+    server = FakeUpstream("s", answer=twice)
+    async with running(server) as proxy, http_client() as client:
+
+        async def ask(more: dict[str, object]) -> dict[str, object]:
+            body, headers = modern("tools/call", {"name": "s__echo", **more})
+            response = await client.post(url_of(proxy), json=body, headers=headers)
+            result: dict[str, object] = response.json()["result"]
+            return result
+
+        messages = []
+        result = await ask({})
+        for number in (1, 2):
+            first_is_out.set()
+            requests = result["inputRequests"]
+            assert isinstance(requests, dict)
+            ((key, question),) = requests.items()
+            messages.append(question["params"]["message"])
+            answers = {"inputResponses": {key: number}, "requestState": result["requestState"]}
+            result = await ask(answers)
+    assert messages == ["1", "2"]
+    assert result == {"resultType": "complete", "told": [1, 2]}
