@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 import httpx2
+import mcp_types
 import psutil
 import pytest
 from mcp.client import Client
@@ -36,6 +37,11 @@ async def python_client(url: str, token: str, mode: str) -> AsyncIterator[Client
             yield client
 
 
+async def never_asked(context: object, params: object = None) -> mcp_types.ErrorData:
+    """Refuse a server's question."""
+    return mcp_types.ErrorData(code=mcp_types.INVALID_REQUEST, message="not here")
+
+
 async def names(client: Client) -> list[str]:
     """The names of all tools, page by page."""
     found: list[str] = []
@@ -52,12 +58,22 @@ async def names(client: Client) -> list[str]:
 def own(
     servers: tuple[Real, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[str]]:
-    """What each server lists to a client of its own."""
+    """What each server lists to a client of its own.
+
+    It declares what mcpmux declares to a process that many clients share: some servers list tools
+    that ask something only to clients that can be asked.
+    """
 
     async def listed(server: Real, errors: TextIO) -> list[str]:
         command, *args = server.command
         launch = StdioServerParameters(command=command, args=args)
-        async with Client(stdio_client(launch, errlog=errors), mode="legacy") as client:
+        async with Client(
+            stdio_client(launch, errlog=errors),
+            mode="legacy",
+            sampling_callback=never_asked,
+            list_roots_callback=never_asked,
+            elicitation_callback=never_asked,
+        ) as client:
             return await names(client)
 
     with (tmp_path_factory.mktemp("own") / "stderr").open("w", encoding="utf-8") as errors:
