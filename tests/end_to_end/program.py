@@ -134,7 +134,11 @@ class Served:
         if self.process.poll() is None:
             self.process.terminate()
         with self.process:
-            self.process.wait(10)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()  # `unshare` passes no SIGTERM on.
+                raise
 
 
 class Terminal:

@@ -178,9 +178,13 @@ def test_as_the_first_process_of_a_container_mcpmux_leaves_no_zombies(home: Home
     with Served(home, "--port", "0", before=namespace) as served:
         eventually(lambda: all_up(home), 20, "all connected")
         (first,) = psutil.Process(served.process.pid).children()
-        eventually(lambda: not any(map(is_zombie, first.children())), 10, "no zombies")
-        family = first.children(recursive=True)
-        assert len(family) == 3
+        family: list[psutil.Process] = []
+
+        def reaped() -> bool:
+            family[:] = first.children(recursive=True)
+            return len(family) == 3 and not any(map(is_zombie, family))
+
+        eventually(reaped, 10, "two servers, the watchdog and no orphan")
         first.send_signal(signal.SIGTERM)
         served.finish()
         assert alive([each.pid for each in family]) == []
