@@ -73,7 +73,7 @@ class Entry(Table):
     env: dict[str, str] = Field({}, description="a table of texts")
     cwd: str | None = Field(None, description="text")
     inherit_env: bool | list[str] = Field(False, description="true, false or a list of names")
-    instances: str = Field("shared", description='"shared"')
+    instances: str = Field("shared", description='"shared" or "per-client"')
     envFile: str | None = Field(None, description="text")
     url: str | None = Field(None, description="text")
     headers: dict[str, str] = Field({}, description="a table of texts")
@@ -126,6 +126,7 @@ def server_spec(name: str, value: object, *, folder: Path, line: int | None = No
             entry.deadlines.list,
             entry.deadlines.call,
         ),
+        per_client=entry.instances == "per-client",
         warnings=tuple(_warnings(entry, launch)),
     )
 
@@ -218,7 +219,9 @@ def _launch(entry: Entry, folder: Path) -> Launch:
             "It has no `command` (a program to start) and no `url` (an address); add one of them."
         )
     if entry.instances not in {"shared", "per-client"}:
-        raise _Refused(f'Unknown `instances` `{shown_name(entry.instances)}`; use "shared".')
+        raise _Refused(
+            f'Unknown `instances` `{shown_name(entry.instances)}`; use "shared" or "per-client".'
+        )
     if problem := launch_problem(launch):
         raise _Refused(problem)
     return launch
@@ -251,8 +254,6 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
         if key != "transport":
             yield f"`{key}` goes with `{needs}`; it is not used."
     if isinstance(launch, StdioLaunch):
-        if entry.instances == "per-client":
-            yield '`instances = "per-client"` is not there yet; one process is shared.'
         if entry.envFile is not None:
             yield "`envFile` is not read; put its variables in `env`."
     else:

@@ -124,7 +124,9 @@ class Caller:
     log_level: bytes | None = None
     """The raw level from which on it wants log messages of its 2026 requests."""
     key: str = ""
-    """Equal for requests that may share a session of their own at a 2025 server; "" for none."""
+    """Equal for all requests of one client; "" where mcpmux itself asks."""
+    askable: bool = False
+    """Whether it declared something that a 2025 server must be told when a session is opened."""
     modern: bool = False
     """Whether the client itself speaks 2026-07-28."""
 

@@ -101,6 +101,8 @@ class ServerSpec:
     timeout: float = 300.0
     """Seconds of silence a call may last; 0: any."""
     deadlines: Deadlines = Deadlines()
+    per_client: bool = False
+    """Whether each client gets a process of its own (stdio)."""
     warnings: tuple[str, ...] = ()
     """Keys nobody knows and the like: kept in the file, said on screen."""
 

@@ -97,7 +97,7 @@ class HeldCalls:
         else:
             held = HeldCall(caller, what)
             work = self._router.forward(listing, method, params, caller, held, modern=True)
-            if not caller.key:
+            if not caller.askable:
                 held.reply = reply
                 return await work
             held.task = asyncio.create_task(work, name="held-call")

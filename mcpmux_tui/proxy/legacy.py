@@ -193,6 +193,8 @@ class Legacy:
                 if level is None or level.text not in LEVELS:
                     raise Fault(INVALID_PARAMS, f'"level" must be one of {", ".join(LEVELS)}.')
                 session.log_level = level.text
+                # A 2026 server is told with each request.
+                session.caller = replace(session.caller, log_level=level.raw.encode("utf-8"))
                 self._wished()
                 return b"{}"
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
@@ -252,8 +254,9 @@ class Legacy:
             return
         # 128 random bits; the guard has already asked for the token.
         session_id = secrets.token_hex(16)
-        if ASKABLE.intersection(jsonrpc.parse_object(caller.capabilities.decode("utf-8"))):
-            caller = replace(caller, key=session_id)
+        declared = jsonrpc.parse_object(caller.capabilities.decode("utf-8"))
+        askable = not ASKABLE.isdisjoint(declared)
+        caller = replace(caller, key=session_id, askable=askable)
         session = Session(session_id, endpoint, caller, time.monotonic())
         self._sessions[session.id] = session
         self._changed()
@@ -300,8 +303,7 @@ class Legacy:
     def _end(self, session: Session) -> None:
         del self._sessions[session.id]
         session.close()
-        if session.caller.key:
-            self._left(session.caller.key)
+        self._left(session.caller.key)
         if session.subscriptions or session.log_level is not None:
             self._wished()
         self._changed()

@@ -347,13 +347,14 @@ def _caller(meta: Mapping[str, Member]) -> Caller:
         raise Fault(INVALID_PARAMS, f"{META_CLIENT_INFO} must be an object.")
     raw = capabilities.raw.encode("utf-8")
     raw_info = None if info is None else info.raw.encode("utf-8")
-    askable = ASKABLE.intersection(capabilities.value)
     return Caller(
         raw_info,
         raw,
         None if level is None else level.raw.encode("utf-8"),
-        hashlib.sha256(raw + b"\0" + (raw_info or b"")).hexdigest() if askable else "",
-        True,
+        # In this era clients are told apart by what they say of themselves.
+        hashlib.sha256(raw + b"\0" + (raw_info or b"")).hexdigest(),
+        not ASKABLE.isdisjoint(capabilities.value),
+        modern=True,
     )
 
 

@@ -196,21 +196,8 @@ class Attempt:
         Raises McpmuxError where no connection came about.
         """
         session = self._session = await self._session_for(launch)
-        limits = self._limits
-        era = self._era
-        if isinstance(launch, HttpLaunch):
-            patience, probe = limits.remote_start, limits.remote_probe
-            if launch.transport == "sse":
-                era = Era.LEGACY
-        else:
-            patience, probe = limits.start, limits.probe
-        try:
-            async with asyncio.timeout(patience):
-                await session.open(era, probe)
-        except TimeoutError:
-            raise StartFailed(
-                f"not ready within {patience:g} s", "Its log may say what it waits for."
-            ) from None
+        older = isinstance(launch, HttpLaunch) and launch.transport == "sse"
+        await session.open(Era.LEGACY if older else self._era)
         try:
             lists, failure = await session.start(), None
         except UpstreamError as error:
@@ -222,39 +209,52 @@ class Attempt:
     async def _session_for(self, configured: Launch) -> Session:
         name = self._spec.name
         resolved = await self._values.resolve(configured)
+        limits = self._limits
         # A launch resolves to its own kind.
         if isinstance(configured, StdioLaunch):
-            transport = StdioTransport(
-                name,
-                cast("StdioLaunch", resolved),
-                self._values.environment(),
-                configured=configured,
-                children=self._children,
-                journal=self._journal,
-                spawned=lambda pid: self._report(Spawned(self.generation, pid)),
-                limits=self._limits,
-            )
-            return self._session_over(transport)
+
+            def process(spawned: Callable[[int], None]) -> Transport:
+                return StdioTransport(
+                    name,
+                    cast("StdioLaunch", resolved),
+                    self._values.environment(),
+                    configured=configured,
+                    children=self._children,
+                    journal=self._journal,
+                    spawned=spawned,
+                    limits=limits,
+                )
+
+            return self._session_over(process, limits.start, limits.probe)
         make = await asyncio.to_thread(_http_transport, configured)
 
-        def another(caller: Caller | None = None, main: Session | None = None) -> Session:
-            launch = cast("HttpLaunch", resolved)
-            transport = make(launch, configured=configured, limits=self._limits)
-            return self._session_over(transport, caller, another, main)
+        def connection(_: Callable[[int], None]) -> Transport:
+            return make(cast("HttpLaunch", resolved), configured=configured, limits=limits)
 
-        return another()
+        return self._session_over(connection, limits.remote_start, limits.remote_probe)
 
     def _session_over(
         self,
-        transport: Transport,
+        connect: Callable[[Callable[[int], None]], Transport],
+        start: float,
+        probe: float,
         caller: Caller | None = None,
-        another: Callable[[Caller, Session], Session] | None = None,
         main: Session | None = None,
     ) -> Session:
         name = self._spec.name
+
+        def another(caller: Caller, main: Session) -> Session:
+            return self._session_over(connect, start, probe, caller, main)
+
+        def spawned(pid: int) -> None:
+            if main is None:
+                self._report(Spawned(self.generation, pid))
+
         return Session(
             name,
-            transport,
+            connect(spawned),
+            start=start,
+            probe=probe,
             silence=self._spec.timeout or None,
             limits=self._limits,
             listed=lambda lists, error, announced: self._report(
@@ -266,6 +266,7 @@ class Attempt:
             caller=caller,
             another=another if main is None else None,
             main=main,
+            per_client=self._spec.per_client,
         )
 
     def _over(self, task: asyncio.Task[None]) -> None:

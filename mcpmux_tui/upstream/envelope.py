@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui import __version__
@@ -23,6 +24,8 @@ ANYBODY: Final = Caller(
     b'"roots":{"listChanged":true}}'
 )
 """For a 2025 process that many clients share: each of its questions is judged when it comes."""
+OLDER_CLIENTS: Final = replace(ANYBODY, key="older clients", askable=True)
+"""All 2025 clients that can be asked, at a server whose shared process speaks 2026."""
 
 
 def enveloped(params: bytes, version: str, caller: Caller) -> bytes:

@@ -1,7 +1,8 @@
-"""Sessions at one 2025 server over HTTP, each for one client that the server may ask something.
+"""Sessions at one server beside the one that everybody shares.
 
-A session of that era fixes the client's capabilities when it is opened, so clients with different
-ones cannot share it.
+A 2025 session fixes the client's capabilities when it is opened: over HTTP each client that the
+server may ask something has its own. A process speaks one era: at one that speaks 2026 the older
+clients that can be asked share a second one. And some servers are to have a process per client.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.channel import Caller, Wishes
 from mcpmux_tui.model.errors import ConnectionLost
 from mcpmux_tui.upstream.limits import Limits
 
@@ -24,6 +25,9 @@ class _Personal:
     session: Session
     opening: asyncio.Task[None]
     last_used: float
+    waiting: int = 0
+    """Callers for whom it is being opened."""
+    idle: asyncio.TimerHandle | None = None
 
     @property
     def usable(self) -> bool:
@@ -33,6 +37,11 @@ class _Personal:
         )
         return not failed and not self.session.lost_with.done()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way, or about to be."""
+        return self.waiting > 0 or self.session.busy
+
 
 class PersonalSessions:
     """Opened at a client's first call, by `make`; let go when idle."""
@@ -41,6 +50,7 @@ class PersonalSessions:
         self._make = make
         self._limits = limits
         self._sessions: dict[str, _Personal] = {}
+        self._wishes = Wishes()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def of(self, caller: Caller) -> Session:
@@ -49,17 +59,25 @@ class PersonalSessions:
         personal = self._sessions.get(caller.key)
         if personal is None or not personal.usable:
             self._drop(caller.key)
-            self._make_room(now)
-            session = self._make(caller)
-            opening = asyncio.create_task(session.open_alone(), name="personal-session")
-            personal = self._sessions[caller.key] = _Personal(session, opening, now)
+            self._make_room()
+            personal = self._sessions[caller.key] = self._opened(caller, now)
         personal.last_used = now
-        # Not awaited itself: its end by a stop is no cancel of this caller.
-        await asyncio.wait({personal.opening})
+        personal.waiting += 1
+        try:
+            # Not awaited itself: its end by a stop is no cancel of this caller.
+            await asyncio.wait({personal.opening})
+        finally:
+            personal.waiting -= 1
         if personal.opening.cancelled():
             raise ConnectionLost("was stopped", "Try again.")
         personal.opening.result()
         return personal.session
+
+    def wish(self, wishes: Wishes) -> None:
+        """Have these servers, too, tell what clients want to hear."""
+        self._wishes = wishes
+        for personal in self._sessions.values():
+            personal.session.wish(wishes)
 
     def forget(self, key: str) -> None:
         """That client is gone."""
@@ -72,17 +90,48 @@ class PersonalSessions:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    def _make_room(self, now: float) -> None:
-        since = now - self._limits.personal_idle
-        idle = [key for key, each in self._sessions.items() if not each.session.busy]
-        idle.sort(key=lambda key: self._sessions[key].last_used)
-        for key in idle:
-            full = len(self._sessions) >= self._limits.personal
-            if full or self._sessions[key].last_used < since:
+    def _opened(self, caller: Caller, now: float) -> _Personal:
+        session = self._make(caller)
+        session.wish(self._wishes)
+        opening = asyncio.create_task(session.open_alone(), name="personal-session")
+        personal = _Personal(session, opening, now)
+        self._look_when_idle(caller.key, personal, self._limits.personal_idle)
+
+        def lost(_: object) -> None:
+            if self._sessions.get(caller.key) is personal:
+                self._drop(caller.key)
+
+        session.lost_with.add_done_callback(lost)
+        return personal
+
+    def _look_when_idle(self, key: str, personal: _Personal, wait: float) -> None:
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            left = personal.last_used + self._limits.personal_idle - loop.time()
+            if left > 0 or personal.busy:
+                self._look_when_idle(key, personal, max(left, self._limits.ping))
+            else:
                 self._drop(key)
+
+        personal.idle = loop.call_later(wait, look)
+
+    def _make_room(self) -> None:
+        """Let the one go that is idle longest, if need be. Raises ConnectionLost."""
+        if len(self._sessions) < self._limits.personal:
+            return
+        idle = [key for key, each in self._sessions.items() if not each.busy]
+        if not idle:
+            raise ConnectionLost(
+                f"serves {self._limits.personal} clients already, and all of them are busy",
+                "Try again when one of them is done.",
+            )
+        self._drop(min(idle, key=lambda key: self._sessions[key].last_used))
 
     def _drop(self, key: str) -> None:
         if (personal := self._sessions.pop(key, None)) is not None:
+            if personal.idle is not None:
+                personal.idle.cancel()
             task = asyncio.create_task(_end(personal), name="personal-session-end")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

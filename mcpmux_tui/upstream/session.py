@@ -30,6 +30,7 @@ from mcpmux_tui.upstream.changes import Changes, Listed
 from mcpmux_tui.upstream.envelope import (
     ANYBODY,
     NOBODY,
+    OLDER_CLIENTS,
     enveloped,
     initialize_params,
     with_progress_token,
@@ -59,6 +60,8 @@ class Session:
         name: str,
         transport: Transport,
         *,
+        start: float,
+        probe: float,
         silence: float | None,
         limits: Limits,
         listed: Listed,
@@ -68,15 +71,19 @@ class Session:
         caller: Caller | None = None,
         another: Callable[[Caller, Session], Session] | None = None,
         main: Session | None = None,
+        per_client: bool = False,
     ) -> None:
-        """`caller` is who a session of its own is for, `main` then the one that everybody shares;
-        `another` makes such a session."""
+        """`start` and `probe` are the seconds that becoming ready, and the first question about
+        the era, may take. `caller` is who a session of its own is for, `main` then the one that
+        everybody shares; `another` makes such a session, `per_client` one for each client."""
         self.peer = Peer("")
         self.probing = False
         """Whether a first probe was sent to a server that did not settle on an era yet."""
         self.lost_with: asyncio.Future[UpstreamError] = asyncio.get_running_loop().create_future()
         self._name = name
         self._transport = transport
+        self._start = start
+        self._probe = probe
         self._silence = silence
         self._limits = limits
         self._paused = paused
@@ -86,7 +93,8 @@ class Session:
         self._caller = caller or (ANYBODY if transport.shared else NOBODY)
         self._main = main or self
         self._personal: PersonalSessions | None = None
-        if another is not None and not transport.shared:
+        self._per_client = per_client
+        if another is not None:
             make = another
             self._personal = PersonalSessions(lambda caller: make(caller, self), limits)
         self._inbox = Inbox(
@@ -118,16 +126,25 @@ class Session:
         """The direct child's, while it lives."""
         return self._transport.pid
 
-    async def open(self, known: Era | None, probe: float) -> None:
-        """Agree on an era; `known` is the one of an earlier connection.
+    async def open(self, known: Era | None) -> None:
+        """Agree on an era, in bounded time; `known` is the one of an earlier connection.
 
         Raises UpstreamError. `close` must follow in any case.
         """
+        try:
+            async with asyncio.timeout(self._start):
+                await self._open(known)
+        except TimeoutError:
+            raise StartFailed(
+                f"not ready within {self._start:g} s", "Its log may say what it waits for."
+            ) from None
+
+    async def _open(self, known: Era | None) -> None:
         await self._transport.open(self)
         self.probing = known is None
         try:
             greeting = initialize_params(self._caller)
-            self.peer = await negotiate(self._negotiating, known, probe, greeting)
+            self.peer = await negotiate(self._negotiating, known, self._probe, greeting)
         except RpcError as error:
             raise StartFailed(
                 f"refused to start a session: {error.message}", "Its log may say more."
@@ -149,16 +166,13 @@ class Session:
             self._serve()
 
     async def open_alone(self) -> None:
-        """Open a session for one client beside the main one. Raises UpstreamError."""
-        try:
-            async with asyncio.timeout(self._limits.remote_start):
-                await self.open(Era.LEGACY, self._limits.remote_probe)
-        except TimeoutError:
-            raise ConnectionLost(
-                "opened no session for this client in time", "Try again."
-            ) from None
-        if self.peer.era is Era.MODERN:
-            raise StartFailed("speaks MCP 2026-07-28 only", permanent=True)
+        """Open this session beside the main one. Raises UpstreamError."""
+        older = self._caller.askable and not self._caller.modern
+        era = Era.LEGACY if older else self._main.peer.era
+        await self.open(era)
+        if self.peer.era is not era:
+            raise StartFailed("does not speak the MCP era of this client", permanent=True)
+        self._changes.grant()
         self._serve()
 
     @property
@@ -169,6 +183,9 @@ class Session:
     def wish(self, wishes: Wishes) -> None:
         """Have the server tell what clients want to hear from now on."""
         self._changes.wish(wishes)
+        if self._personal is not None and self._transport.shared:
+            # What one process is told to follow, another one does not know of.
+            self._personal.wish(wishes)
 
     def forget(self, key: str) -> None:
         """The client with a session of its own is gone."""
@@ -186,9 +203,9 @@ class Session:
     ) -> bytes:
         """Send one request; see Channel. The server's name is added to errors here."""
         if (own := await self._own_session(caller)) is not None:
-            if client is not None and client.owner is not None:
+            if own._caller is not OLDER_CLIENTS and client is not None and client.owner is not None:
                 own._inbox.owner = client.owner
-            return await own.request(method, params, caller=NOBODY, name=name, client=client)
+            return await own.request(method, params, caller=caller, name=name, client=client)
         self._under_way += 1
         try:
             return await self._request(
@@ -209,21 +226,33 @@ class Session:
 
     async def _own_session(self, caller: Caller) -> Session | None:
         """The caller's own session, if it has one here. Raises UpstreamError."""
-        modern = self.peer.era is Era.MODERN
-        if not caller.key or self._personal is None or (modern and caller.modern):
+        stands_for = self._stands_for(caller)
+        if stands_for is None or self._personal is None:
             return None
         try:
-            return await self._personal.of(caller)
+            return await self._personal.of(stands_for)
         except UpstreamError as error:
-            if not modern:
+            if self._per_client or self.peer.era is Era.LEGACY:
                 self.suspect()
                 raise outward(self._name, error) from error
-            self._note(f"no session for one client: {error.message}")
-            if isinstance(error, StartFailed | NotUnderstood) and error.permanent:
+            self._note(f"no session in the older era: {error.message}")
+            lasting = isinstance(error, StartFailed | NotUnderstood) and error.permanent
+            if lasting or self._transport.shared:
                 # In the era it speaks, what it asks comes as a result: nobody needs one.
                 await self._personal.close()
                 self._personal = None
             return None
+
+    def _stands_for(self, caller: Caller) -> Caller | None:
+        """Whose session beside this one a request goes to; None for this one."""
+        modern = self.peer.era is Era.MODERN
+        if self._per_client:
+            return caller if caller.key else None
+        if not caller.askable or (modern and caller.modern):
+            return None
+        if not self._transport.shared:
+            return caller
+        return OLDER_CLIENTS if modern else None
 
     def wake(self) -> None:
         """This machine was asleep: find out whether the server is still there."""
@@ -240,8 +269,7 @@ class Session:
         for task in self._tasks:
             task.cancel()
         self._calls.fail_all(farewell)
-        if self._personal is not None:
-            await self._personal.close()
+        ending = asyncio.create_task(self._end_personal())
         try:
             async with asyncio.timeout(self._limits.goodbye):
                 await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -250,6 +278,11 @@ class Session:
             self._note("some calls did not end in time")
         finally:
             await self._transport.close()
+            await ending
+
+    async def _end_personal(self) -> None:
+        if self._personal is not None:
+            await self._personal.close()
 
     def heard(self) -> None:
         """Learn that something arrived, whoever waits for it."""

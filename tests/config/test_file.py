@@ -352,7 +352,6 @@ def test_a_file_of_another_program_brings_few_warnings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ('command = "x"\ninstances = "per-client"', "one process is shared"),
         ('command = "x"\nenvFile = ".env"', "`envFile` is not read"),
         ('command = "x"\ndeadlines.strat = 1', "`strat` in `deadlines`; did you mean `start`?"),
         ('command = "x"\nheaders = {}', "`headers` goes with `url`"),

@@ -53,6 +53,8 @@ async def talk(transport: Transport, era: Era) -> None:
     session = Session(
         "sdk",
         transport,
+        start=20,
+        probe=10,
         silence=10,
         limits=LIMITS,
         listed=listed,
@@ -62,7 +64,7 @@ async def talk(transport: Transport, era: Era) -> None:
     )
     try:
         async with asyncio.timeout(20):
-            await session.open(era, 10)
+            await session.open(era)
             assert session.peer.era is era
             assert session.peer.info == "sdk-fixture 1.0"
             lists = await session.start()
