@@ -44,6 +44,7 @@ def status(config: Path | None, as_json: bool) -> None:
             {
                 "proxy": snapshot.proxy.model_dump(mode="json"),
                 "servers": [server.model_dump(mode="json") for server in snapshot.servers],
+                "questions": [each.model_dump(mode="json") for each in snapshot.questions],
                 "config": snapshot.config_path,
                 "config_error": snapshot.config_error,
                 "warnings": list(snapshot.notices),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from mcpmux_tui.control import protocol
 from mcpmux_tui.control.address import read_address
 from mcpmux_tui.model.errors import ControlError, NoEngine
+from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
 
 M = TypeVar("M", bound=BaseModel)
@@ -93,6 +94,12 @@ class Client:
     async def act(self, server: str, action: Action) -> None:
         """Do `action` to `server`. Raises ControlError where its state does not allow it."""
         await self._request("act", protocol.Act(server=server, action=action))
+
+    async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
+        """Answer a server's question. Raises ControlError where the answer does not fit."""
+        await self._request(
+            "answer", protocol.Answer(question=question, verdict=verdict, typed=dict(typed))
+        )
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.ToolPage:
         """At most `limit` tools of one server, the first `after` passed over."""

@@ -11,7 +11,9 @@ from typing import Literal
 from pydantic import Field, JsonValue, TypeAdapter
 
 from mcpmux_tui.model.errors import ControlError, McpmuxError
-from mcpmux_tui.model.server import Action, EngineSnapshot, Frozen, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.model.frozen import Frozen
+from mcpmux_tui.model.question import Question, Verdict
+from mcpmux_tui.model.server import Action, EngineSnapshot, ProxySnapshot, ServerSnapshot
 
 PROTOCOL = 1
 LINE_LIMIT = 8 * 1024 * 1024
@@ -64,6 +66,7 @@ class Update(Frozen):
 
     kind: Literal["update"] = "update"
     proxy: ProxySnapshot | None = None
+    questions: tuple[Question, ...] | None = None
     servers: tuple[ServerSnapshot, ...] = ()
     order: tuple[str, ...] | None = None
     warnings: tuple[str, ...] | None = None
@@ -100,7 +103,7 @@ class Update(Frozen):
         return None if update == cls() else update
 
 
-_WHOLE = ("proxy", "warnings", "config_error", "offline", "leftovers")
+_WHOLE = ("proxy", "questions", "warnings", "config_error", "offline", "leftovers")
 """What an update replaces as a whole."""
 
 
@@ -117,6 +120,14 @@ class Act(Frozen):
 
     server: str
     action: Action
+
+
+class Answer(Frozen):
+    """`answer`: what a person says to a server's question; `typed` by the fields' keys."""
+
+    question: int
+    verdict: Verdict
+    typed: dict[str, str] = Field(default_factory=dict)
 
 
 class ServerPage(Frozen):

@@ -34,6 +34,7 @@ class Doors:
         return {
             "hello": self._hello,
             "act": self._act,
+            "answer": self._answer,
             "tools": self._tools,
             "logs": self._logs,
             "client_choices": self._client_choices,
@@ -52,6 +53,10 @@ class Doors:
     async def _act(self, params: Params) -> None:
         request = protocol.Act.model_validate(params)
         await self._hub.act(request.server, request.action)
+
+    async def _answer(self, params: Params) -> None:
+        answer = protocol.Answer.model_validate(params)
+        self._hub.proxy.questions.answer(answer.question, answer.verdict, answer.typed)
 
     async def _tools(self, params: Params) -> BaseModel:
         page = protocol.ServerPage.model_validate(params)

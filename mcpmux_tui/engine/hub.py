@@ -147,6 +147,7 @@ class Hub:
                 knocks=self.proxy.knocks,
             ),
             servers=tuple(each.snapshot for each in self._supervisors.values()),
+            questions=self.proxy.questions.pending,
             warnings=self._config.warnings,
             config_path=str(self.instance.config),
             config_error=self._config_error,

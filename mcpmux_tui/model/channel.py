@@ -101,6 +101,10 @@ class Client(Protocol):
         """Take a notification of the server; must not block."""
         ...
 
+    def takes(self, method: str, params: bytes) -> bool:
+        """Whether it can be asked this now."""
+        ...
+
     async def asked(self, method: str, params: bytes) -> bytes:
         """Answer a server's own request with the raw result.
 

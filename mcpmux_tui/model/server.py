@@ -5,16 +5,10 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict
-
+from mcpmux_tui.model.frozen import Frozen
+from mcpmux_tui.model.question import Question
 from mcpmux_tui.model.spec import Launch, StdioLaunch, TransportName
 from mcpmux_tui.text import one_line
-
-
-class Frozen(BaseModel):
-    """Base of everything that crosses the control socket."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Health(StrEnum):
@@ -153,6 +147,8 @@ class EngineSnapshot(Frozen):
 
     proxy: ProxySnapshot
     servers: tuple[ServerSnapshot, ...] = ()
+    questions: tuple[Question, ...] = ()
+    """What servers ask the person."""
     warnings: tuple[str, ...] = ()
     config_path: str = ""
     config_error: str = ""
@@ -166,7 +162,10 @@ class EngineSnapshot(Frozen):
     @property
     def notices(self) -> tuple[str, ...]:
         """What concerns the engine as a whole and is no error of its own, a sentence each."""
-        notices = list(self.warnings)
+        notices = [
+            *(f"{each.summary} (`mcpmux answer {each.id}`)" for each in self.questions),
+            *self.warnings,
+        ]
         if self.leftovers:
             named = ", ".join(self.leftovers[:5])
             more = f" and {len(self.leftovers) - 5} more" if len(self.leftovers) > 5 else ""

@@ -9,7 +9,8 @@ from typing import Final
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import RpcError
-from mcpmux_tui.model.protocol import METHOD_NOT_FOUND, QUESTIONS
+from mcpmux_tui.model.protocol import ELICIT, METHOD_NOT_FOUND, QUESTIONS
+from mcpmux_tui.proxy.questions import Questions
 
 LEVELS: Final = (
     "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency",
@@ -26,6 +27,8 @@ class Audience:
     server: str
     heard: Callable[[str, str, bytes], None]
     """Called with the server, the method and the params of a notification."""
+    questions: Questions
+    """For the person, who answers where no client can."""
 
     @property
     def owner(self) -> None:
@@ -35,13 +38,19 @@ class Audience:
     def notified(self, method: str, params: bytes) -> None:
         self.heard(self.server, method, params)
 
+    def takes(self, method: str, params: bytes) -> bool:
+        return True
+
     async def asked(self, method: str, params: bytes) -> bytes:
-        raise refusal(method)
+        return await self.questions.ask(self.server, method, params)
 
 
-def may_be_asked(caller: Caller, method: str) -> bool:
+def may_be_asked(caller: Caller, method: str, params: bytes) -> bool:
     """Whether a client declared that it answers a server's question of this kind."""
-    return jsonrpc.member(caller.capabilities, QUESTIONS.get(method, "")) is not None
+    declared = jsonrpc.member(caller.capabilities, QUESTIONS.get(method, ""))
+    if declared is None or method != ELICIT or text_member(params, "mode") != "url":
+        return declared is not None
+    return isinstance(declared.value, dict) and "url" in declared.value
 
 
 def refusal(method: str) -> RpcError:

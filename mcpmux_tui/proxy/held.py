@@ -46,8 +46,11 @@ class HeldCall:
         if self.reply is not None:
             self.reply.tell(jsonrpc.notification(method, params))
 
+    def takes(self, method: str, params: bytes) -> bool:
+        return may_be_asked(self.caller, method, params)
+
     async def asked(self, method: str, params: bytes) -> bytes:
-        if not may_be_asked(self.caller, method):
+        if not self.takes(method, params):
             raise refusal(method)
         key = secrets.token_hex(8)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

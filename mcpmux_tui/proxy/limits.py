@@ -31,7 +31,10 @@ class Limits:
     patience: float = 10.0
     """How long a call waits for a server that is on its way."""
     question: float = 600.0
-    """How long a server's question may wait for a 2026 client to come back with the answer."""
+    """How long a server's question may wait for the person, or for a 2026 client to come back
+    with the answer."""
+    questions: int = 4
+    """Questions of one server that may wait for the person."""
     held: int = 64
     """Calls that wait so; beyond it the oldest is given up."""
     grace: float = 0.8

@@ -19,6 +19,7 @@ from mcpmux_tui.proxy.limits import DEFAULTS, Limits
 from mcpmux_tui.proxy.listener import IPV4, Listener, bind
 from mcpmux_tui.proxy.modern import Modern
 from mcpmux_tui.proxy.notices import LiveCatalog
+from mcpmux_tui.proxy.questions import Questions
 from mcpmux_tui.proxy.router import Router
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Proxy:
     """The MCP server that clients see, on 127.0.0.1 and ::1.
 
     `token` None lets everybody in who passes the other checks. `changed` is called when
-    `clients` or `knocks` may have changed.
+    `clients`, `knocks` or the pending questions may have changed.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Proxy:
         self._upstreams: Mapping[str, Upstream] = {}
         self._legacy = Legacy(limits, router, changed, self._wished, self._left)
         self._modern = Modern(limits, router, changed, self._wished)
+        self.questions = Questions(changed, limits)
+        """What servers ask the person."""
         self._catalog = LiveCatalog(self._tell, limits.notice)
         self._listener: Listener | None = None
         self._guard: Guard | None = None
@@ -111,7 +114,7 @@ class Proxy:
 
     def audience(self, server: str) -> Client:
         """Who hears what a server says that belongs to no call."""
-        return Audience(server, self._heard)
+        return Audience(server, self._heard, self.questions)
 
     def public_names(self, server: str) -> Mapping[str, str]:
         """The names clients see on `/mcp`, by a server's own tool names."""

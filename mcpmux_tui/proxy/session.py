@@ -69,6 +69,10 @@ class Session:
         if meant:
             self.notified(method, params)
 
+    def takes(self, method: str, params: bytes) -> bool:
+        """Whether it can be asked this on a stream of its own."""
+        return bool(self.streams) and may_be_asked(self.caller, method, params)
+
     async def asked(self, method: str, params: bytes) -> bytes:
         """Ask on the newest stream. Raises RpcError."""
         if not self.streams:
@@ -82,7 +86,7 @@ class Session:
 
     async def ask(self, send: Callable[[bytes], None], method: str, params: bytes) -> bytes:
         """Have the client answer a server's question. Raises RpcError."""
-        if not may_be_asked(self.caller, method):
+        if not may_be_asked(self.caller, method, params):
             raise refusal(method)
         if method == ELICIT and (elicitation := text_member(params, "elicitationId")) is not None:
             self.elicitations.add(elicitation)
@@ -140,6 +144,11 @@ class Conversation:
     def notified(self, method: str, params: bytes) -> None:
         if self.session.wants(method, params):
             self.reply.tell(jsonrpc.notification(method, params))
+
+    def takes(self, method: str, params: bytes) -> bool:
+        if not self.reply.can_stream:
+            return self.session.takes(method, params)
+        return may_be_asked(self.session.caller, method, params)
 
     async def asked(self, method: str, params: bytes) -> bytes:
         if not self.reply.can_stream:

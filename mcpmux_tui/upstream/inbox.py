@@ -104,6 +104,8 @@ class Inbox:
             client = about[0].client
         elif about:
             client = self._audience
+        if not client.takes(method, params):
+            client = self._audience
         with ExitStack() as waiting:
             for call in about:
                 waiting.enter_context(call.questioned())

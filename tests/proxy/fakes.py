@@ -194,9 +194,15 @@ ENVELOPE: dict[str, object] = {
 }
 
 
-async def open_session(client: httpx2.AsyncClient, url: str) -> dict[str, str]:
+async def open_session(
+    client: httpx2.AsyncClient, url: str, *, capabilities: Mapping[str, object] | None = None
+) -> dict[str, str]:
     """Initialize, and return the headers of the session."""
-    response = await client.post(url, json=INITIALIZE)
+    greeting = INITIALIZE
+    if capabilities is not None:
+        params = {"protocolVersion": LEGACY, "clientInfo": {"name": "test", "version": "1"}}
+        greeting = rpc("initialize", {**params, "capabilities": capabilities})
+    response = await client.post(url, json=greeting)
     assert response.status_code == 200, response.text
     headers = {"mcp-session-id": response.headers["mcp-session-id"]}
     await client.post(url, json=rpc("notifications/initialized", None, None), headers=headers)

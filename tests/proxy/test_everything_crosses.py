@@ -219,6 +219,9 @@ async def test_a_2026_server_s_questions_are_asked_of_a_2025_client_and_the_call
         def notified(self, method: str, params: bytes) -> None:
             raise AssertionError
 
+        def takes(self, method: str, params: bytes) -> bool:
+            return True
+
         async def asked(self, method: str, params: bytes) -> bytes:
             assert (method, params) == ("elicitation/create", b'{"message":"Which?"}')
             return b'{"action":"decline"}'

@@ -76,6 +76,9 @@ class Ears:
     def notified(self, method: str, params: bytes) -> None:
         self.heard.append((method, params))
 
+    def takes(self, method: str, params: bytes) -> bool:
+        return True
+
     async def asked(self, method: str, params: bytes) -> bytes:
         raise RpcError(jsonrpc.error_object(-32601, "nobody"), -32601, "nobody")
 
