@@ -87,6 +87,8 @@ class Entry(Table):
     timeout: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 for no limit"
     )
+    concurrency: int = Field(32, ge=1, description="a whole number above 0")
+    instructions: bool = Field(False, description="true or false")
     deadlines: DeadlineTable = Field(
         DeadlineTable(), description="a table of seconds above 0: connect, start, list, call"
     )
@@ -126,6 +128,8 @@ def server_spec(name: str, value: object, *, folder: Path, line: int | None = No
             entry.deadlines.list,
             entry.deadlines.call,
         ),
+        concurrency=entry.concurrency,
+        instructions=entry.instructions,
         per_client=entry.instances == "per-client",
         warnings=tuple(_warnings(entry, launch)),
     )

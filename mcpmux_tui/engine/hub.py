@@ -61,9 +61,7 @@ class Hub:
         self.token = token
         self.logs = LogBook(instance.folder / "logs")
         self.publish: Callable[[], None] = lambda: None
-        self.proxy = Proxy(
-            token=token, allowed_origins=config.proxy.allowed_origins, changed=self._changed
-        )
+        self.proxy = Proxy(token=token, spec=config.proxy, changed=self._changed)
         self._config = config
         self._config_error = ""
         self._demo = demo

@@ -101,6 +101,10 @@ class ServerSpec:
     timeout: float = 300.0
     """Seconds of silence a call may last; 0: any."""
     deadlines: Deadlines = Deadlines()
+    concurrency: int = 32
+    """Calls it works on at once."""
+    instructions: bool = False
+    """Whether clients are told what it has to say to the model."""
     per_client: bool = False
     """Whether each client gets a process of its own (stdio)."""
     warnings: tuple[str, ...] = ()
@@ -109,10 +113,12 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """The `[proxy]` table: the port, and origins of web pages that may talk to the proxy."""
+    """The `[proxy]` table; `allowed_origins` are those of web pages that may talk to the proxy."""
 
     port: int = 4114
     allowed_origins: tuple[str, ...] = ()
+    page_size: int = 0
+    """Items in one answer to a list request; 0: all."""
 
 
 @dataclass(frozen=True, slots=True)

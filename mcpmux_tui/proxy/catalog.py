@@ -42,8 +42,11 @@ class Listing:
     templates: Mapping[str, Target] = field(default_factory=dict)
     patterns: tuple[tuple[Template, Target], ...] = ()
     """The same templates, for addresses made from them; the most particular first."""
-    lists: Mapping[Kind, bytes] = field(default_factory=lambda: _EMPTY)
+    definitions: Mapping[Kind, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
+    lists: Mapping[Kind, bytes] = field(default_factory=lambda: _EMPTY, repr=False)
     """The JSON arrays of all definitions."""
+    instructions: str = ""
+    """Those of servers whose entry says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,22 @@ def _listing(
         resources=pages | listed,
         templates=templates,
         patterns=tuple(patterns),
+        definitions={kind: tuple(definitions[kind].values()) for kind in Kind},
         lists={kind: b"[" + b",".join(definitions[kind].values()) + b"]" for kind in Kind},
+        instructions=_instructions(upstreams),
     )
+
+
+def _instructions(upstreams: Mapping[str, Upstream]) -> str:
+    """What servers have to say to the model, each under its name if there are several."""
+    said = {
+        name: upstream.lists.instructions
+        for name, upstream in upstreams.items()
+        if upstream.spec.enabled and upstream.spec.instructions and upstream.lists.instructions
+    }
+    if len(upstreams) == 1:
+        return next(iter(said.values()), "")
+    return "\n\n".join(f"# Server {name}\n\n{text}" for name, text in said.items())
 
 
 def _addressed(

@@ -34,6 +34,7 @@ from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.proxy.http import SSE, Exchange
 from mcpmux_tui.proxy.limits import Limits
+from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
 from mcpmux_tui.proxy.session import Conversation, Session
 from mcpmux_tui.proxy.stream import EventStream, Reply
@@ -69,8 +70,10 @@ class Legacy:
         changed: Callable[[], None],
         wished: Callable[[], None],
         left: Callable[[str], None],
+        page_size: int,
     ) -> None:
         self._limits = limits
+        self._page_size = page_size
         self._router = router
         self._wished = wished
         self._left = left
@@ -145,7 +148,7 @@ class Legacy:
             return
         if message.method == "initialize" and message.id is not None:
             # A session id that comes along is one from before a restart: it is left behind.
-            await self._initialize(exchange, endpoint, message)
+            await self._initialize(exchange, endpoint, listing, message)
             return
         session = await self._session(exchange, endpoint)
         if session is None:
@@ -175,8 +178,7 @@ class Legacy:
         if method in router.FORWARDED:
             return await self._call(session, reply, listing, raw_id, method, message.params)
         if (kind := LISTED.get(method)) is not None:
-            router.refuse_cursor(router.fields(message.params))
-            return b'{"%b":%b}' % (kind.value.encode("ascii"), listing.lists[kind])
+            return b"{%b}" % page(listing, kind, router.fields(message.params), self._page_size)
         match method:
             case "ping":
                 return b"{}"
@@ -243,7 +245,9 @@ class Legacy:
             session.streams.remove(stream)
             session.last_used = time.monotonic()
 
-    async def _initialize(self, exchange: Exchange, endpoint: str | None, message: Message) -> None:
+    async def _initialize(
+        self, exchange: Exchange, endpoint: str | None, listing: Listing, message: Message
+    ) -> None:
         try:
             version, caller = _handshake(message.params)
         except Fault as fault:
@@ -265,6 +269,8 @@ class Legacy:
             "capabilities": CAPABILITIES,
             "serverInfo": SERVER_INFO,
         }
+        if listing.instructions:
+            result["instructions"] = listing.instructions
         await exchange.reply(
             200,
             jsonrpc.result(message.id or b"null", jsonrpc.dumps(result)),

@@ -52,6 +52,7 @@ from mcpmux_tui.proxy.held import HeldCalls
 from mcpmux_tui.proxy.http import SSE, Exchange
 from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
+from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
 from mcpmux_tui.proxy.stream import EventStream, Reply
 
@@ -111,8 +112,10 @@ class Modern:
         router: Router,
         changed: Callable[[], None],
         wished: Callable[[], None],
+        page_size: int,
     ) -> None:
         self._limits = limits
+        self._page_size = page_size
         self._router = router
         self._changed = changed
         self._wished = wished
@@ -203,12 +206,11 @@ class Modern:
     def _own(self, listing: Listing, method: str, envelope: Envelope) -> bytes:
         """What needs no server."""
         if (kind := LISTED.get(method)) is not None:
-            router.refuse_cursor(envelope.params)
             fresh = 0 if _unsettled(listing) else FRESH_MS
-            member = b'"%b":%b' % (kind.value.encode("ascii"), listing.lists[kind])
-            return _complete(fresh, member)
+            return _complete(fresh, page(listing, kind, envelope.params, self._page_size))
         if method == "server/discover":
-            return _complete(FRESH_MS, _DISCOVERED)
+            said = jsonrpc.dumps(listing.instructions) if listing.instructions else b""
+            return _complete(FRESH_MS, _DISCOVERED + (b',"instructions":' + said if said else b""))
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
 
     async def _listen(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client, Wishes
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION, LIST_CHANGED
+from mcpmux_tui.model.spec import ProxySpec
 from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, too_large
@@ -26,31 +27,33 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 MCP_PATH = "/mcp"
+_PLAIN = ProxySpec()
 
 
 class Proxy:
     """The MCP server that clients see, on 127.0.0.1 and ::1.
 
-    `token` None lets everybody in who passes the other checks. `changed` is called when
-    `clients`, `knocks` or the pending questions may have changed.
+    `spec` is the `[proxy]` table; its port is given to `start`. `token` None lets everybody in who
+    passes the other checks. `changed` is called when `clients`, `knocks` or the pending questions
+    may have changed.
     """
 
     def __init__(
         self,
         *,
         token: str | None,
-        allowed_origins: Sequence[str] = (),
+        spec: ProxySpec = _PLAIN,
         changed: Callable[[], None],
         limits: Limits = DEFAULTS,
     ) -> None:
         self._token = token
-        self._allowed_origins = tuple(allowed_origins)
+        self._spec = spec
         self._limits = limits
         self._knocks = Knocks(changed)
         router = Router(limits.patience)
         self._upstreams: Mapping[str, Upstream] = {}
-        self._legacy = Legacy(limits, router, changed, self._wished, self._left)
-        self._modern = Modern(limits, router, changed, self._wished)
+        self._legacy = Legacy(limits, router, changed, self._wished, self._left, spec.page_size)
+        self._modern = Modern(limits, router, changed, self._wished, spec.page_size)
         self.questions = Questions(changed, limits)
         """What servers ask the person."""
         self._catalog = LiveCatalog(self._tell, limits.notice)
@@ -82,7 +85,7 @@ class Proxy:
     async def start(self, port: int) -> None:
         """Listen on `port` (0: any free one). Raises PortInUse, UsageError."""
         own_port, sockets = await bind(port)
-        self._guard = Guard(own_port, self._token, self._allowed_origins, self._limits)
+        self._guard = Guard(own_port, self._token, self._spec.allowed_origins, self._limits)
         self._listener = Listener(self._serve, sockets, self._limits)
         await self._listener.start()
         self._port = own_port

@@ -50,12 +50,6 @@ def members_of(text: str, what: str) -> dict[str, Member]:
         raise Fault(INVALID_PARAMS, f"{what}: {error}.") from None
 
 
-def refuse_cursor(params: dict[str, Member]) -> None:
-    """Lists have one page, so no cursor is ours. Raises Fault."""
-    if "cursor" in params and params["cursor"].value is not None:
-        raise Fault(INVALID_PARAMS, "Invalid cursor")
-
-
 @dataclass(frozen=True, slots=True)
 class _Route:
     target: Target

@@ -266,6 +266,7 @@ class Attempt:
             caller=caller,
             another=another if main is None else None,
             main=main,
+            concurrency=self._spec.concurrency,
             per_client=self._spec.per_client,
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client
-from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout
+from mcpmux_tui.model.errors import ConnectionLost, NotConnected, RequestTimeout
 from mcpmux_tui.model.protocol import PROGRESS
 
 
@@ -54,6 +54,32 @@ class Call:
         if not self.clock.expired():
             self.failure = error
             self.clock.reschedule(asyncio.get_running_loop().time())
+
+
+class Turns:
+    """How many calls one server works on at once; others wait in order."""
+
+    def __init__(self, at_once: int, queue: int) -> None:
+        self._at_once = at_once
+        self._queue = queue
+        self._free = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def __aenter__(self) -> None:
+        """Wait for a turn. Raises NotConnected where too many do."""
+        if self._free.locked() and self._waiting >= self._queue:
+            raise NotConnected(
+                f"is busy: {self._at_once} calls are under way and {self._waiting} wait",
+                "Try again later; `concurrency` of its entry says how many it works on at once.",
+            )
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
 
 
 class Calls:

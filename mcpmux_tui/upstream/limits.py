@@ -66,6 +66,8 @@ class Limits:
     """Last lines of stderr that explain an exit."""
     noise: int = 5
     """Lines of junk on stdout that are shown; the rest is counted."""
+    queue: int = 256
+    """Calls that may wait while a server works on as many as it may."""
     answers: int = 64
     """A server's own requests that may wait for their answers."""
     personal: int = 64

@@ -25,7 +25,7 @@ from mcpmux_tui.model.protocol import (
     CANCELLED,
     LIST_CHANGED,
 )
-from mcpmux_tui.upstream.calls import Calls, progress_token
+from mcpmux_tui.upstream.calls import Calls, Turns, progress_token
 from mcpmux_tui.upstream.changes import Changes, Listed
 from mcpmux_tui.upstream.envelope import (
     ANYBODY,
@@ -71,6 +71,7 @@ class Session:
         caller: Caller | None = None,
         another: Callable[[Caller, Session], Session] | None = None,
         main: Session | None = None,
+        concurrency: int = 32,
         per_client: bool = False,
     ) -> None:
         """`start` and `probe` are the seconds that becoming ready, and the first question about
@@ -89,6 +90,7 @@ class Session:
         self._paused = paused
         self._note = note
         self._calls = Calls()
+        self._turns: Turns = Turns(concurrency, limits.queue) if main is None else main._turns
         self._tasks: set[asyncio.Task[None]] = set()
         self._caller = caller or (ANYBODY if transport.shared else NOBODY)
         self._main = main or self
@@ -208,15 +210,16 @@ class Session:
             return await own.request(method, params, caller=caller, name=name, client=client)
         self._under_way += 1
         try:
-            return await self._request(
-                method,
-                params,
-                patience=self._silence,
-                cap=self._limits.call_cap,
-                caller=caller,
-                name=name,
-                client=client,
-            )
+            async with self._turns:
+                return await self._request(
+                    method,
+                    params,
+                    patience=self._silence,
+                    cap=self._limits.call_cap,
+                    caller=caller,
+                    name=name,
+                    client=client,
+                )
         except UpstreamError as error:
             if isinstance(error, RequestTimeout):
                 self._liveness.doubt()

@@ -13,7 +13,7 @@ import httpx2
 from mcpmux_tui.model.channel import Caller, Client, Item, Kind, Lists, Wishes
 from mcpmux_tui.model.errors import McpmuxError, NotConnected
 from mcpmux_tui.model.server import Health, ServerSnapshot
-from mcpmux_tui.model.spec import ServerSpec, StdioLaunch, ToolFilter
+from mcpmux_tui.model.spec import ProxySpec, ServerSpec, StdioLaunch, ToolFilter
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.proxy.limits import DEFAULTS, Limits
 
@@ -22,6 +22,7 @@ AUTH = {"authorization": f"Bearer {TOKEN}"}
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 QUICK = replace(DEFAULTS, notice=0.05)
+NO_TABLE = ProxySpec()
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,13 @@ async def running(
     token: str | None = TOKEN,
     limits: Limits = QUICK,
     allowed_origins: tuple[str, ...] = (),
+    spec: ProxySpec = NO_TABLE,
     changed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Proxy]:
     """A proxy on a free port in front of these servers."""
-    proxy = Proxy(token=token, allowed_origins=allowed_origins, changed=changed, limits=limits)
+    if allowed_origins:
+        spec = replace(spec, allowed_origins=allowed_origins)
+    proxy = Proxy(token=token, spec=spec, changed=changed, limits=limits)
     proxy.set_upstreams(by_name(*upstreams))
     await proxy.start(0)
     try:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from mcpmux_tui.model.channel import Caller, Wishes
-from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.errors import ConnectionLost, NotConnected
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec
 from mcpmux_tui.upstream.limits import Limits
@@ -133,6 +133,45 @@ async def test_an_idle_session_is_let_go_and_a_full_house_is_a_sentence() -> Non
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
+
+
+@pytest.mark.behaviour("X14")
+@pytest.mark.parametrize("per_client", [False, True])
+async def test_a_server_works_on_so_many_calls_at_once_and_too_many_are_refused(
+    per_client: bool,
+) -> None:
+    limits = replace(QUICK, queue=3)
+    spec = ServerSpec("fixture", raw(), concurrency=2, per_client=per_client)
+    async with running(None, spec=spec, limits=limits) as rig:
+        channel = await rig.channel()
+
+        async def call(number: int) -> object:
+            key = f"{number % 2}"
+            params = b'{"name":"slow","arguments":{"key":"k","n":%d}}' % number
+            return await channel.request(
+                "tools/call", params, caller=replace(ADA, key=key), name="slow"
+            )
+
+        if per_client:
+            await asyncio.gather(*(seen(rig, key) for key in "01"))
+        calls = [asyncio.create_task(call(number)) for number in range(6)]
+        (refused, *_), waiting = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        assert len(waiting) == 5
+        with pytest.raises(NotConnected, match=r"fixture: is busy: 2 calls are under way and 3"):
+            refused.result()
+        for each in waiting:
+            each.cancel()
+        await asyncio.wait(waiting)
+        assert (await seen(rig, "0"))["methods"]["tools/call"] < 6
+
+
+@pytest.mark.behaviour("X14")
+async def test_a_thousand_calls_at_once_get_each_its_own_answer() -> None:
+    limits = replace(QUICK, queue=1_000)
+    async with running(raw(), limits=limits) as rig:
+        results = await asyncio.gather(*(rig.call("echo", f'{{"n":{n}}}') for n in range(1_000)))
+        for number, result in enumerate(results):
+            assert json.loads(result)["content"][0]["text"] == f'{{"n":{number}}}'
 
 
 class NeverOpen:
