@@ -172,6 +172,7 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def sse_event(message: bytes) -> bytes:
+def sse_event(message: bytes, id: bytes = b"") -> bytes:
     """One message as a server-sent event. JSON of our own has no raw line breaks."""
-    return b"event: message\ndata: " + message + b"\n\n"
+    named = b"event: message\n" + (b"id: " + id + b"\n" if id else b"")
+    return named + b"data: " + message + b"\n\n"

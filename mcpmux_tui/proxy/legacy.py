@@ -37,7 +37,7 @@ from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
 from mcpmux_tui.proxy.session import Conversation, Session
-from mcpmux_tui.proxy.stream import EventStream, Reply
+from mcpmux_tui.proxy.stream import EventStream, Reply, Resumable
 
 CAPABILITIES: Final = {
     "tools": {"listChanged": True},
@@ -79,6 +79,7 @@ class Legacy:
         self._left = left
         self._changed = changed
         self._sessions: dict[str, Session] = {}
+        self._resumable = Resumable(limits)
 
     @property
     def clients(self) -> int:
@@ -90,8 +91,8 @@ class Legacy:
     def tell(self, endpoint: str | None, notice: bytes) -> None:
         """A list of an endpoint has changed: one notice per session, on its newest stream."""
         for session in self._sessions.values():
-            if session.endpoint == endpoint and session.streams:
-                session.streams[-1].tell(notice)
+            if session.endpoint == endpoint:
+                session.tell(notice)
 
     def heard(self, server: str, method: str, params: bytes) -> None:
         """A server said something that belongs to no call."""
@@ -160,7 +161,7 @@ class Legacy:
                 session.cancelled(message.params)
             await exchange.reply(202)
             return
-        reply = Reply(exchange, self._limits.ping)
+        reply = Reply(exchange, self._limits.ping, lambda: self._stream(session))
         try:
             try:
                 result = await self._answer(session, reply, listing, message.id, message)
@@ -237,13 +238,20 @@ class Legacy:
         session = await self._session(exchange, endpoint)
         if session is None:
             return
-        stream = EventStream()
-        session.streams.append(stream)
+        last_event = exchange.header("last-event-id")
+        found = None if last_event is None else self._resumable.find(session.id, last_event)
+        stream, after = found or (self._stream(session), None)
+        if found is None:
+            session.streams = [each for each in session.streams if each.left is None]
+            session.streams.append(stream)
         try:
-            await stream.serve(exchange, self._limits.ping)
+            await stream.serve(exchange, self._limits.ping, after)
         finally:
-            session.streams.remove(stream)
             session.last_used = time.monotonic()
+
+    def _stream(self, session: Session) -> EventStream:
+        # Older clients take an event without data for a broken one.
+        return self._resumable.open(session.id, primed=session.version == LATEST_HANDSHAKE)
 
     async def _initialize(
         self, exchange: Exchange, endpoint: str | None, listing: Listing, message: Message
@@ -261,7 +269,9 @@ class Legacy:
         declared = jsonrpc.parse_object(caller.capabilities.decode("utf-8"))
         askable = not ASKABLE.isdisjoint(declared)
         caller = replace(caller, key=session_id, askable=askable)
-        session = Session(session_id, endpoint, caller, time.monotonic())
+        session = Session(
+            session_id, endpoint, version, caller, time.monotonic(), self._limits.question
+        )
         self._sessions[session.id] = session
         self._changed()
         result = {
@@ -309,6 +319,7 @@ class Legacy:
     def _end(self, session: Session) -> None:
         del self._sessions[session.id]
         session.close()
+        self._resumable.forget(session.id)
         self._left(session.caller.key)
         if session.subscriptions or session.log_level is not None:
             self._wished()

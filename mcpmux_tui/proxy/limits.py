@@ -33,6 +33,10 @@ class Limits:
     question: float = 600.0
     """How long a server's question may wait for the person, or for a 2026 client to come back
     with the answer."""
+    resumable: float = 300.0
+    """How long a stream that broke off can be taken up again."""
+    resumable_bytes: int = 64 * 1024 * 1024
+    """What all such streams may hold; beyond it the one longest left is let go."""
     questions: int = 4
     """Questions of one server that may wait for the person."""
     held: int = 64

@@ -34,11 +34,15 @@ class Session:
 
     id: str
     endpoint: str | None
+    version: str
     caller: Caller
     last_used: float
+    patience: float
+    """Seconds it may take to answer a question."""
     calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
     """Raw request id -> what takes the call back."""
     streams: list[EventStream] = field(default_factory=list)
+    """What it holds open, and the newest that broke off and may be taken up again; newest last."""
     answers: dict[bytes, asyncio.Future[Message]] = field(default_factory=dict)
     """Raw id of a request to the client -> its answer."""
     subscriptions: set[Subscription] = field(default_factory=set)
@@ -55,8 +59,13 @@ class Session:
 
     def notified(self, method: str, params: bytes) -> None:
         """Send a notification on the newest stream."""
-        if self.streams and self.wants(method, params):
-            self.streams[-1].tell(jsonrpc.notification(method, params))
+        if self.wants(method, params):
+            self.tell(jsonrpc.notification(method, params))
+
+    def tell(self, notice: bytes) -> None:
+        """Send a notification on the newest stream: of those that are read, if there are any."""
+        if self.streams:
+            (self._read or self.streams[-1]).tell(notice)
 
     def heard(self, server: str, method: str, params: bytes) -> None:
         """A server said something that belongs to no call."""
@@ -71,13 +80,13 @@ class Session:
 
     def takes(self, method: str, params: bytes) -> bool:
         """Whether it can be asked this on a stream of its own."""
-        return bool(self.streams) and may_be_asked(self.caller, method, params)
+        return self.listens and may_be_asked(self.caller, method, params)
 
     async def asked(self, method: str, params: bytes) -> bytes:
         """Ask on the newest stream. Raises RpcError."""
-        if not self.streams:
+        if (stream := self._read) is None:
             raise refusal(method)
-        return await self.ask(self.streams[-1].send, method, params)
+        return await self.ask(stream.send, method, params)
 
     def wants(self, method: str, params: bytes) -> bool:
         """Whether a log message is grave enough for this client; anything else is."""
@@ -94,9 +103,12 @@ class Session:
         answer = self.answers[raw_id] = asyncio.get_running_loop().create_future()
         send(jsonrpc.request(raw_id, method, params))
         try:
-            message = await answer
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self.patience):
+                message = await answer
+        except (TimeoutError, asyncio.CancelledError) as error:
             send(jsonrpc.notification(CANCELLED, b'{"requestId":%b}' % raw_id))
+            if isinstance(error, TimeoutError):
+                raise refusal(method) from None
             raise
         finally:
             self.answers.pop(raw_id, None)
@@ -120,7 +132,17 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether the client waits for something just now."""
-        return bool(self.calls or self.streams)
+        return bool(self.calls) or self.listens
+
+    @property
+    def listens(self) -> bool:
+        """Whether it reads a stream just now."""
+        return self._read is not None
+
+    @property
+    def _read(self) -> EventStream | None:
+        """The newest stream that it reads just now."""
+        return next((each for each in reversed(self.streams) if each.left is None), None)
 
     def close(self) -> None:
         """Take back its calls and end its streams."""

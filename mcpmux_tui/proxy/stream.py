@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
-from mcpmux_tui.proxy.http import SSE, Exchange, sse_event
+from mcpmux_tui.proxy.http import SSE, ClientGone, Exchange, sse_event
+from mcpmux_tui.proxy.limits import Limits
 
 _WAITING: Final = 256
 """Messages that may wait for a client that does not read; what can be missed is then left out."""
+_KEPT: Final = 256
+"""Messages of a stream that are kept after they were written."""
 
 
 class EventStream:
-    """An open event stream: messages go out in order, as fast as the client takes them."""
+    """An event stream: messages go out in order, as fast as the client takes them.
 
-    def __init__(self, *, opening: bytes = b"", closing: bytes = b"") -> None:
+    One with an `id` can be taken up again: its events are numbered and the last ones kept. Spec:
+    2025-11-25 basic/transports, resumability; a `primed` client gets a number to begin with.
+    """
+
+    def __init__(
+        self, id: str = "", *, primed: bool = False, opening: bytes = b"", closing: bytes = b""
+    ) -> None:
+        self.id = id
+        self.left: float | None = time.monotonic()
+        """Since when nobody reads it; None while somebody does."""
         self._opening = sse_event(opening) if opening else b": open\n\n"
+        if primed:
+            self._opening = b"id: %b-0\ndata:\n\n" % id.encode("ascii")
         self._closing = sse_event(closing) if closing else b""
-        self._waiting: deque[bytes] = deque()
+        self._number = 0
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._written: deque[tuple[int, bytes]] = deque(maxlen=_KEPT if id else 0)
         self._wake = asyncio.Event()
+        self._writer: object = None
         self._ended = False
-        self._gone = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of what it holds."""
+        return sum(len(message) for _, message in (*self._waiting, *self._written))
 
     def tell(self, message: bytes) -> None:
         """Send a notification; one that waits unwritten stands for all that are equal to it."""
-        if len(self._waiting) < _WAITING and message not in self._waiting:
+        if len(self._waiting) < _WAITING and all(each != message for _, each in self._waiting):
             self.send(message)
 
     def send(self, message: bytes) -> None:
         """Send a message that must not be missed."""
-        self._waiting.append(message)
+        self._number += 1
+        self._waiting.append((self._number, message))
         self._wake.set()
 
     def end(self) -> None:
@@ -38,20 +63,37 @@ class EventStream:
         self._ended = True
         self._wake.set()
 
-    def _client_gone(self) -> None:
-        self._gone = True
-        self._wake.set()
+    async def serve(self, exchange: Exchange, ping: float, after: int | None = None) -> None:
+        """Write the stream until it is ended, taken up elsewhere, or the client goes away.
 
-    async def serve(self, exchange: Exchange, ping: float) -> None:
-        """Write the stream until it is ended or the client goes away."""
-        with exchange.when_gone(self._client_gone):
-            await self.write(exchange, ping)
+        `after` is the number of the last event that the client has had.
+        """
+        writer = object()
+        try:
+            with exchange.when_gone(lambda: self._leave(writer)):
+                await self._write(exchange, ping, writer, after)
+        finally:
+            self._leave(writer)
 
     async def write(self, exchange: Exchange, ping: float) -> None:
-        """Write the stream until it is ended, with a comment every `ping` seconds of silence."""
+        """The same where somebody else watches for the client's going away."""
+        await self._write(exchange, ping, object(), None)
+
+    async def _write(
+        self, exchange: Exchange, ping: float, writer: object, after: int | None
+    ) -> None:
+        """Write, with a comment every `ping` seconds of silence."""
+        self._writer, self.left = writer, None
+        self._wake.set()
+        if after is not None:
+            missed = [each for each in self._written if each[0] > after]
+            self._waiting.extendleft(reversed(missed))
+            self._written = deque(
+                (each for each in self._written if each[0] <= after), maxlen=_KEPT
+            )
         await exchange.start_stream()
-        await exchange.push(self._opening)
-        while not self._gone:
+        await exchange.push(self._opening if after is None else b": open\n\n")
+        while self._writer is writer:
             try:
                 async with asyncio.timeout(ping):
                     await self._wake.wait()
@@ -59,22 +101,81 @@ class EventStream:
                 await exchange.push(b": ping\n\n")
                 continue
             self._wake.clear()
-            while self._waiting and not self._gone:
-                await exchange.push(sse_event(self._waiting.popleft()))
-            if self._ended:
+            while self._waiting and self._writer is writer:
+                number, message = self._waiting.popleft()
+                self._written.append((number, message))
+                await exchange.push(sse_event(message, self._event_id(number)))
+            if self._ended and self._writer is writer:
                 await exchange.push(self._closing, last=True)
                 return
+        await exchange.push(b"", last=True)
+
+    def _event_id(self, number: int) -> bytes:
+        return b"%b-%d" % (self.id.encode("ascii"), number) if self.id else b""
+
+    def _leave(self, writer: object) -> None:
+        if self._writer is writer:
+            self._writer, self.left = None, time.monotonic()
+            self._wake.set()
+
+
+class Resumable:
+    """Streams of all 2025 clients that these may take up again for a while."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._streams: dict[str, tuple[str, EventStream]] = {}
+
+    def open(self, client: str, *, primed: bool) -> EventStream:
+        """A new stream of a client."""
+        self._let_go()
+        stream = EventStream(secrets.token_hex(8), primed=primed)
+        self._streams[stream.id] = client, stream
+        return stream
+
+    def find(self, client: str, last_event: str) -> tuple[EventStream, int] | None:
+        """The stream of the last event a client has had, and that event's number."""
+        self._let_go()
+        id, _, number = last_event.rpartition("-")
+        owner, stream = self._streams.get(id, ("", None))
+        if stream is None or owner != client or not (number.isascii() and number.isdigit()):
+            return None
+        return stream, int(number)
+
+    def forget(self, client: str) -> None:
+        """A client is gone."""
+        for id in [id for id, (owner, _) in self._streams.items() if owner == client]:
+            del self._streams[id]
+
+    def _let_go(self) -> None:
+        """Those nobody came back for, and the longest left of too much."""
+        now = time.monotonic()
+        left = [
+            (stream.left, id, stream.size)
+            for id, (_, stream) in self._streams.items()
+            if stream.left is not None
+        ]
+        room = self._limits.resumable_bytes - sum(size for _, _, size in left)
+        for since, id, size in sorted(left):
+            if room < 0 or now - since > self._limits.resumable:
+                del self._streams[id]
+                room += size
 
 
 class Reply:
     """The answer to one POST: JSON, or an event stream once there is something to say before it.
 
-    A call that takes long becomes a stream as well, so that nobody on the way gives it up.
+    A call that takes long becomes a stream as well, so that nobody on the way gives it up. With
+    `resumable` that stream can be taken up again; without, somebody else has to watch for the
+    client's going away.
     """
 
-    def __init__(self, exchange: Exchange, ping: float) -> None:
+    def __init__(
+        self, exchange: Exchange, ping: float, resumable: Callable[[], EventStream] | None = None
+    ) -> None:
         self._exchange = exchange
         self._ping = ping
+        self._resumable = resumable
         self._stream: EventStream | None = None
         self._writing: asyncio.Task[None] | None = None
         self._finished = False
@@ -119,8 +220,16 @@ class Reply:
 
     def _opened(self) -> EventStream:
         if self._stream is None:
-            self._stream = EventStream()
-            self._writing = asyncio.create_task(
-                self._stream.write(self._exchange, self._ping), name="answer-stream"
-            )
+            self._stream = self._resumable() if self._resumable is not None else EventStream()
+            self._writing = asyncio.create_task(self._write(self._stream), name="answer-stream")
         return self._stream
+
+    async def _write(self, stream: EventStream) -> None:
+        if self._resumable is None:
+            await stream.write(self._exchange, self._ping)
+            return
+        try:
+            await stream.serve(self._exchange, self._ping)
+        except ClientGone:
+            # It went away before the stream began, and may ask for it later.
+            return
