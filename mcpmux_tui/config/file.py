@@ -46,6 +46,7 @@ class _File(Table):
 class _Proxy(Table):
     port: int = Field(4114, ge=0, le=65535, description="a port, 0 to 65535")
     allowed_origins: list[str] = Field([], description="a list of origins")
+    sse: bool = Field(False, description="true or false")
     page_size: int = Field(0, ge=0, description="a whole number, 0 for lists in one piece")
 
 
@@ -242,7 +243,7 @@ def _around(path: Path, document: Document) -> tuple[ProxySpec, Iterator[str]]:
         raise ConfigError(
             f"{where}: {wrong_types(model, error)}", _FIX, path=path, line=line
         ) from None
-    spec = ProxySpec(proxy.port, tuple(proxy.allowed_origins), proxy.page_size)
+    spec = ProxySpec(proxy.port, tuple(proxy.allowed_origins), proxy.page_size, proxy.sse)
     return spec, _warnings(rest, proxy)
 
 

@@ -119,6 +119,8 @@ class ProxySpec:
     allowed_origins: tuple[str, ...] = ()
     page_size: int = 0
     """Items in one answer to a list request; 0: all."""
+    sse: bool = False
+    """Whether old clients find the SSE transport at `/sse`."""
 
 
 @dataclass(frozen=True, slots=True)

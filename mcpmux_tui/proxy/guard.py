@@ -143,7 +143,7 @@ class Guard:
             401,
             "This server needs mcpmux's token as `Authorization: Bearer ...`: `y` in mcpmux copies"
             " a client's entry with it.",
-            f"{_program(exchange)} came {how}: y copies a client's entry with it.",
+            f"{program(exchange)} came {how}: y copies a client's entry with it.",
             # No resource metadata: that would send clients into a sign-in that is not there.
             ((b"www-authenticate", b"Bearer"),),
         )
@@ -172,7 +172,7 @@ def _upgrade(exchange: Exchange) -> Refusal | None:
     return Refusal(426, "This server speaks HTTP/1.1 alone.", headers=((b"upgrade", b"HTTP/1.1"),))
 
 
-def _program(exchange: Exchange) -> str:
+def program(exchange: Exchange) -> str:
     """What a client calls itself, as far as that is harmless to show."""
     agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
     found = _PROGRAM.match(agent)

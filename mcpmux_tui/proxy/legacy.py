@@ -13,10 +13,9 @@ from typing import Final
 
 from mcpmux_tui import __version__
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Caller, Kind
+from mcpmux_tui.model.channel import Caller, Client, Kind
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
-    CANCELLED,
     HANDSHAKE_VERSIONS,
     HEADER_SESSION_ID,
     INVALID_PARAMS,
@@ -117,7 +116,7 @@ class Legacy:
         """End the sessions on servers that are not there any more."""
         for session in list(self._sessions.values()):
             if session.endpoint is not None and session.endpoint not in endpoints:
-                self._end(session)
+                self.end(session)
 
     def close(self) -> None:
         """End all streams; calls under way may still finish."""
@@ -137,8 +136,8 @@ class Legacy:
             case "GET":
                 await self._get(exchange, endpoint)
             case "DELETE":
-                if (session := await self._session(exchange, endpoint)) is not None:
-                    self._end(session)
+                if (session := await self._asked_in(exchange, endpoint)) is not None:
+                    self.end(session)
                     await exchange.reply(200)
             case _:
                 await exchange.refuse(405, "Use GET, POST or DELETE.", _ALLOW)
@@ -151,20 +150,18 @@ class Legacy:
             # A session id that comes along is one from before a restart: it is left behind.
             await self._initialize(exchange, endpoint, listing, message)
             return
-        session = await self._session(exchange, endpoint)
+        session = await self._asked_in(exchange, endpoint)
         if session is None:
             return
         if message.method is None or message.id is None:
-            if message.method is None:
-                session.answered(message)
-            elif message.method == CANCELLED:
-                session.cancelled(message.params)
+            session.take(message)
             await exchange.reply(202)
             return
         reply = Reply(exchange, self._limits.ping, lambda: self._stream(session))
         try:
             try:
-                result = await self._answer(session, reply, listing, message.id, message)
+                client = Conversation(session, reply)
+                result = await self.answer(session, client, listing, message.id, message)
             except Fault as fault:
                 await reply.finish(jsonrpc.error(message.id, fault.raw))
             else:
@@ -172,12 +169,13 @@ class Legacy:
         finally:
             reply.close()
 
-    async def _answer(
-        self, session: Session, reply: Reply, listing: Listing, raw_id: bytes, message: Message
+    async def answer(
+        self, session: Session, client: Client, listing: Listing, raw_id: bytes, message: Message
     ) -> bytes:
+        """The result of a request; `client` hears of it meanwhile. Raises Fault."""
         method = message.method or ""
         if method in router.FORWARDED:
-            return await self._call(session, reply, listing, raw_id, method, message.params)
+            return await self._call(session, client, listing, raw_id, method, message.params)
         if (kind := LISTED.get(method)) is not None:
             return b"{%b}" % page(listing, kind, router.fields(message.params), self._page_size)
         match method:
@@ -205,7 +203,7 @@ class Legacy:
     async def _call(
         self,
         session: Session,
-        reply: Reply,
+        client: Client,
         listing: Listing,
         request_id: bytes,
         method: str,
@@ -221,7 +219,7 @@ class Legacy:
                         method,
                         router.fields(params),
                         session.caller,
-                        Conversation(session, reply),
+                        client,
                         modern=False,
                     )
                 finally:
@@ -235,7 +233,7 @@ class Legacy:
         if not exchange.accepts(SSE):
             await exchange.refuse(406, "Accept must name text/event-stream.")
             return
-        session = await self._session(exchange, endpoint)
+        session = await self._asked_in(exchange, endpoint)
         if session is None:
             return
         last_event = exchange.header("last-event-id")
@@ -256,49 +254,65 @@ class Legacy:
     async def _initialize(
         self, exchange: Exchange, endpoint: str | None, listing: Listing, message: Message
     ) -> None:
-        try:
-            version, caller = _handshake(message.params)
-        except Fault as fault:
-            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
-            return
-        if not self._make_room():
+        session = self.open(endpoint)
+        if session is None:
             await exchange.refuse(503, "Too many clients are connected; all of them are busy.")
             return
-        # 128 random bits; the guard has already asked for the token.
-        session_id = secrets.token_hex(16)
-        declared = jsonrpc.parse_object(caller.capabilities.decode("utf-8"))
-        askable = not ASKABLE.isdisjoint(declared)
-        caller = replace(caller, key=session_id, askable=askable)
-        session = Session(
-            session_id, endpoint, version, caller, time.monotonic(), self._limits.question
+        try:
+            result = self.initialize(session, listing, message.params)
+        except Fault as fault:
+            self.end(session)
+            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
+            return
+        await exchange.reply(
+            200,
+            jsonrpc.result(message.id or b"null", result),
+            (HEADER_SESSION_ID.encode("ascii"), session.id.encode("ascii")),
         )
+
+    def open(self, endpoint: str | None) -> Session | None:
+        """A new session on an endpoint; None where all that there may be are busy."""
+        if not self._make_room():
+            return None
+        # 128 random bits; the guard has already asked for the token.
+        session = Session(secrets.token_hex(16), endpoint, time.monotonic(), self._limits.question)
         self._sessions[session.id] = session
         self._changed()
+        return session
+
+    def initialize(self, session: Session, listing: Listing, params: bytes | None) -> bytes:
+        """Agree with a client; the result of its `initialize`. Raises Fault."""
+        session.version, caller = _handshake(params)
+        declared = jsonrpc.parse_object(caller.capabilities.decode("utf-8"))
+        askable = not ASKABLE.isdisjoint(declared)
+        session.caller = replace(caller, key=session.id, askable=askable)
         result = {
-            "protocolVersion": version,
+            "protocolVersion": session.version,
             "capabilities": CAPABILITIES,
             "serverInfo": SERVER_INFO,
         }
         if listing.instructions:
             result["instructions"] = listing.instructions
-        await exchange.reply(
-            200,
-            jsonrpc.result(message.id or b"null", jsonrpc.dumps(result)),
-            (HEADER_SESSION_ID.encode("ascii"), session.id.encode("ascii")),
-        )
+        return jsonrpc.dumps(result)
 
-    async def _session(self, exchange: Exchange, endpoint: str | None) -> Session | None:
+    def session(self, id: str, endpoint: str | None) -> Session | None:
+        """An open session of this endpoint."""
+        self._drop_expired()
+        session = self._sessions.get(id)
+        if session is None or session.endpoint != endpoint:
+            return None
+        session.last_used = time.monotonic()
+        return session
+
+    async def _asked_in(self, exchange: Exchange, endpoint: str | None) -> Session | None:
         """The session a request belongs to; None when it has been refused."""
         given = exchange.header(HEADER_SESSION_ID)
         if given is None:
             await exchange.refuse(400, "The Mcp-Session-Id header is missing: initialize first.")
             return None
-        self._drop_expired()
-        session = self._sessions.get(given)
-        if session is None or session.endpoint != endpoint:
+        session = self.session(given, endpoint)
+        if session is None:
             await exchange.refuse(404, "This session is not open; initialize again.")
-            return None
-        session.last_used = time.monotonic()
         return session
 
     def _make_room(self) -> bool:
@@ -307,17 +321,19 @@ class Legacy:
             return True
         idle = [session for session in self._sessions.values() if not session.busy]
         if idle:
-            self._end(min(idle, key=lambda session: session.last_used))
+            self.end(min(idle, key=lambda session: session.last_used))
         return bool(idle)
 
     def _drop_expired(self) -> None:
         since = time.monotonic() - self._limits.session_idle
         for session in list(self._sessions.values()):
             if session.last_used < since and not session.busy:
-                self._end(session)
+                self.end(session)
 
-    def _end(self, session: Session) -> None:
-        del self._sessions[session.id]
+    def end(self, session: Session) -> None:
+        """A client is gone, or its session is over."""
+        if self._sessions.pop(session.id, None) is None:
+            return
         session.close()
         self._resumable.forget(session.id)
         self._left(session.caller.key)

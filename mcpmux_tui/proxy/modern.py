@@ -49,7 +49,7 @@ from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.proxy.held import HeldCalls
-from mcpmux_tui.proxy.http import SSE, Exchange
+from mcpmux_tui.proxy.http import SSE, Exchange, sse_event
 from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
@@ -238,11 +238,15 @@ class Modern:
             honoured["resourceSubscriptions"] = [uri for _, uri in resources]
         meta = b'{"%b":%b}' % (META_SUBSCRIPTION_ID.encode("ascii"), request_id)
         stream = EventStream(
-            opening=jsonrpc.notification(
-                ACKNOWLEDGED,
-                b'{"notifications":%b,"_meta":%b}' % (jsonrpc.dumps(honoured), meta),
+            opening=sse_event(
+                jsonrpc.notification(
+                    ACKNOWLEDGED,
+                    b'{"notifications":%b,"_meta":%b}' % (jsonrpc.dumps(honoured), meta),
+                )
             ),
-            closing=jsonrpc.result(request_id, b'{"resultType":"complete","_meta":%b}' % meta),
+            closing=sse_event(
+                jsonrpc.result(request_id, b'{"resultType":"complete","_meta":%b}' % meta)
+            ),
         )
         self._streams[stream] = _Subscription(
             _name(envelope.caller),

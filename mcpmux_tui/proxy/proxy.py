@@ -13,7 +13,7 @@ from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSIO
 from mcpmux_tui.model.spec import ProxySpec
 from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
-from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, too_large
+from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, program, too_large
 from mcpmux_tui.proxy.http import TEXT, BodyTooLarge, ClientGone, Exchange
 from mcpmux_tui.proxy.legacy import Legacy
 from mcpmux_tui.proxy.limits import DEFAULTS, Limits
@@ -22,6 +22,7 @@ from mcpmux_tui.proxy.modern import Modern
 from mcpmux_tui.proxy.notices import LiveCatalog
 from mcpmux_tui.proxy.questions import Questions
 from mcpmux_tui.proxy.router import Router
+from mcpmux_tui.proxy.sse import SSE_PATH, OldSse
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -53,6 +54,7 @@ class Proxy:
         router = Router(limits.patience)
         self._upstreams: Mapping[str, Upstream] = {}
         self._legacy = Legacy(limits, router, changed, self._wished, self._left, spec.page_size)
+        self._old = OldSse(self._legacy, limits)
         self._modern = Modern(limits, router, changed, self._wished, spec.page_size)
         self.questions = Questions(changed, limits)
         """What servers ask the person."""
@@ -171,7 +173,11 @@ class Proxy:
         if is_health_check(exchange):
             await exchange.reply(200, b"ok", kind=TEXT)
             return
-        endpoint, listing = self._endpoint(exchange.path.removesuffix("/"))
+        path = exchange.path.removesuffix("/")
+        if f"{path}/".startswith(f"{SSE_PATH}/"):
+            await self._route_old(exchange, path)
+            return
+        endpoint, listing = self._endpoint(path, MCP_PATH)
         if listing is None:
             await exchange.refuse(404, "Nothing is here: /mcp has every server, /mcp/<name> one.")
             return
@@ -181,10 +187,22 @@ class Proxy:
         era = self._legacy if legacy else self._modern
         await era.handle(exchange, endpoint, listing)
 
-    def _endpoint(self, path: str) -> tuple[str | None, Listing | None]:
+    async def _route_old(self, exchange: Exchange, path: str) -> None:
+        endpoint, listing = self._endpoint(path, SSE_PATH)
+        if not self._spec.sse:
+            self._knocks.add(
+                f"{program(exchange)} asked for the old SSE transport: `sse = true` in [proxy]"
+                " offers it."
+            )
+        elif listing is not None:
+            await self._old.handle(exchange, endpoint, listing)
+            return
+        await exchange.refuse(404, "Nothing is here; newer clients use /mcp.")
+
+    def _endpoint(self, path: str, root: str) -> tuple[str | None, Listing | None]:
         """Which server a path means (None: all) and its tools, None where there is no such."""
         catalog = self._catalog.current
-        if path == MCP_PATH:
+        if path == root:
             return None, catalog.merged
-        name = path.removeprefix(f"{MCP_PATH}/")
+        name = path.removeprefix(f"{root}/")
         return name, None if name == path else catalog.servers.get(name)

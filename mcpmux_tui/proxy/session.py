@@ -34,11 +34,12 @@ class Session:
 
     id: str
     endpoint: str | None
-    version: str
-    caller: Caller
     last_used: float
     patience: float
     """Seconds it may take to answer a question."""
+    version: str = ""
+    """Agreed on by `initialize`."""
+    caller: Caller = field(default_factory=Caller)
     calls: dict[bytes, Callable[[], None]] = field(default_factory=dict)
     """Raw request id -> what takes the call back."""
     streams: list[EventStream] = field(default_factory=list)
@@ -116,14 +117,16 @@ class Session:
             raise jsonrpc.rpc_error(message.error)
         return message.result or b"{}"
 
-    def answered(self, message: Message) -> None:
-        """Take the client's answer to a question."""
-        answer = self.answers.get(message.id or b"")
-        if answer is not None and not answer.done():
-            answer.set_result(message)
+    def take(self, message: Message) -> None:
+        """Take a notification, or the answer to a question."""
+        if message.method is None:
+            answer = self.answers.get(message.id or b"")
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+        elif message.method == CANCELLED:
+            self._take_back(message.params)
 
-    def cancelled(self, params: bytes | None) -> None:
-        """The client takes one of its calls back."""
+    def _take_back(self, params: bytes | None) -> None:
         request_id = jsonrpc.member(params, "requestId")
         take_back = self.calls.get(request_id.raw.encode("utf-8")) if request_id else None
         if take_back is not None:

@@ -12,6 +12,7 @@ from typing import Final
 from mcpmux_tui.proxy.http import SSE, ClientGone, Exchange, sse_event
 from mcpmux_tui.proxy.limits import Limits
 
+OPEN: Final = b": open\n\n"
 _WAITING: Final = 256
 """Messages that may wait for a client that does not read; what can be missed is then left out."""
 _KEPT: Final = 256
@@ -22,19 +23,15 @@ class EventStream:
     """An event stream: messages go out in order, as fast as the client takes them.
 
     One with an `id` can be taken up again: its events are numbered and the last ones kept. Spec:
-    2025-11-25 basic/transports, resumability; a `primed` client gets a number to begin with.
+    2025-11-25 basic/transports, resumability. `opening` and `closing` are events.
     """
 
-    def __init__(
-        self, id: str = "", *, primed: bool = False, opening: bytes = b"", closing: bytes = b""
-    ) -> None:
+    def __init__(self, id: str = "", *, opening: bytes = OPEN, closing: bytes = b"") -> None:
         self.id = id
         self.left: float | None = time.monotonic()
         """Since when nobody reads it; None while somebody does."""
-        self._opening = sse_event(opening) if opening else b": open\n\n"
-        if primed:
-            self._opening = b"id: %b-0\ndata:\n\n" % id.encode("ascii")
-        self._closing = sse_event(closing) if closing else b""
+        self._opening = opening
+        self._closing = closing
         self._number = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._written: deque[tuple[int, bytes]] = deque(maxlen=_KEPT if id else 0)
@@ -92,7 +89,7 @@ class EventStream:
                 (each for each in self._written if each[0] <= after), maxlen=_KEPT
             )
         await exchange.start_stream()
-        await exchange.push(self._opening if after is None else b": open\n\n")
+        await exchange.push(self._opening if after is None else OPEN)
         while self._writer is writer:
             try:
                 async with asyncio.timeout(ping):
@@ -127,9 +124,10 @@ class Resumable:
         self._streams: dict[str, tuple[str, EventStream]] = {}
 
     def open(self, client: str, *, primed: bool) -> EventStream:
-        """A new stream of a client."""
+        """A new stream of a client; a `primed` one begins with an event to come back to."""
         self._let_go()
-        stream = EventStream(secrets.token_hex(8), primed=primed)
+        id = secrets.token_hex(8)
+        stream = EventStream(id, opening=f"id: {id}-0\ndata:\n\n".encode() if primed else OPEN)
         self._streams[stream.id] = client, stream
         return stream
 
