@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,13 +31,12 @@ def serve(
     """Run the engine in the foreground, without a UI."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait.")
+    from mcpmux_tui.engine import logs
     from mcpmux_tui.engine.instance import Options
     from mcpmux_tui.engine.run import run as run_engine
     from mcpmux_tui.engine.run import wait_settled
 
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.to_stderr()
 
     async def started(hub: Hub) -> int | None:
         if wait and (code := await wait_settled(hub, timeout)) and timeout is not None:

@@ -30,11 +30,21 @@ _RESULT_FIRST = re.compile(rb'\s*\{\s*"result"\s*:\s*')
 _ID_LAST = re.compile(
     rb'\s*,\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*\}\s*\Z"
 )
+# The same for the two orders of a request.
+_PARAMS_LAST = re.compile(
+    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*'
+    + _ID_BYTES
+    + rb'\s*,\s*"method"\s*:\s*"([A-Za-z0-9_/.$-]{1,200})"\s*,\s*"params"\s*:\s*'
+)
+_PARAMS_FIRST = re.compile(
+    rb'\s*\{\s*"method"\s*:\s*"([A-Za-z0-9_/.$-]{1,200})"\s*,\s*"params"\s*:\s*'
+)
 _ANY_ID = re.compile(rb'"id"\s*:\s*' + _ID_BYTES)
 _TAIL = 512
 _ID_LIMIT = 1024
 _VALUES = 250_000
 """What is decoded to be read has no more values than this: about 0.1 s, and 100 MB."""
+_FEW = 1_000
 _VALUES_CHECKED = 500_000
 """The same for a result that orjson only checks."""
 
@@ -165,8 +175,21 @@ def values(data: bytes) -> int:
 
 
 def _bound(data: bytes, most: int) -> None:
-    if len(data) > most and values(data) > most:
+    """Raises Malformed where there are more values than that."""
+    if len(data) > most and _at_most(data) > most and values(data) > most:
         raise Malformed(f"more than {most} values")
+
+
+def _at_most(data: bytes) -> int:
+    """How many values there can be, counted in no time where there are few: in one long text."""
+    count = 1
+    for mark in (b",", b"[", b"{"):
+        at, seen = data.find(mark), 0
+        while at >= 0 and seen < _FEW:
+            seen += 1
+            at = data.find(mark, at + 1)
+        count += seen if at < 0 else data.count(mark)
+    return count
 
 
 def _skip(text: str, at: int) -> int:
@@ -257,7 +280,7 @@ def parse_message(data: bytes) -> Message:
     batch, NaN, another encoding, an id that is neither an integer nor a string), and for one with
     more values than can be read without holding up everybody else.
     """
-    if (fast := _parse_result(data)) is not None:
+    if (fast := _parse_result(data) or _parse_request(data)) is not None:
         return fast
     members = parse_object(decode(data))
     version = members.get("jsonrpc")
@@ -287,28 +310,56 @@ def parse_message(data: bytes) -> Message:
 def _parse_result(data: bytes) -> Message | None:
     """The common shape of a successful response, or None to take the long way."""
     if (head := _RESULT_LAST.match(data)) is not None:
-        raw_id = head[1]
-        end = len(data.rstrip(b" \t\r\n")) - 1
-        if end <= head.end() or data[end : end + 1] != b"}":
-            return None
-        result = data[head.end() : end]
-    elif (head := _RESULT_FIRST.match(data)) is not None:
-        offset = max(head.end(), len(data) - _TAIL)
-        tail = _ID_LAST.search(data, offset)
-        if tail is None:
-            return None
-        raw_id = tail[1]
-        result = data[head.end() : tail.start()]
+        result = _object(_to_the_end(data, head.end()), _VALUES_CHECKED)
+        return None if result is None else Message(id=head[1], result=result)
+    if (head := _RESULT_FIRST.match(data)) is not None:
+        raw_id, span = _to_the_id(data, head.end())
+        result = _object(span, _VALUES_CHECKED)
+        return None if result is None else Message(id=raw_id, result=result)
+    return None
+
+
+def _parse_request(data: bytes) -> Message | None:
+    """The common shape of a request with params, or None to take the long way."""
+    if (head := _PARAMS_LAST.match(data)) is not None:
+        raw_id, method = head[1], head[2]
+        params = _object(_to_the_end(data, head.end()), _VALUES)
+    elif (head := _PARAMS_FIRST.match(data)) is not None:
+        method = head[1]
+        raw_id, span = _to_the_id(data, head.end())
+        params = _object(span, _VALUES)
     else:
         return None
-    if not result.startswith(b"{"):
+    if params is None:
         return None
-    _bound(result, _VALUES_CHECKED)
+    return Message(id=raw_id, method=method.decode("ascii"), params=params)
+
+
+def _to_the_end(data: bytes, start: int) -> bytes:
+    """What stands from `start` to the last brace, nothing if no brace is the last."""
+    end = len(data.rstrip(b" \t\r\n")) - 1
+    return data[start:end] if end > start and data[end : end + 1] == b"}" else b""
+
+
+def _to_the_id(data: bytes, start: int) -> tuple[bytes, bytes]:
+    """The id at the very end, and what stands from `start` to what belongs to it."""
+    tail = _ID_LAST.search(data, max(start, len(data) - _TAIL))
+    return (b"", b"") if tail is None else (tail[1], data[start : tail.start()])
+
+
+def _object(span: bytes, most: int) -> bytes | None:
+    """A span that is one JSON object and nothing else, None if orjson does not say so.
+
+    Raises Malformed for more than `most` values.
+    """
+    if not span.startswith(b"{"):
+        return None
+    _bound(span, most)
     try:
-        orjson.loads(result)
+        orjson.loads(span)
     except orjson.JSONDecodeError:
         return None
-    return Message(id=raw_id, result=result.rstrip(b" \t\r\n"))
+    return span.rstrip(b" \t\r\n")
 
 
 def _method(members: Mapping[str, Member]) -> str | None:

@@ -36,7 +36,7 @@ from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
 from mcpmux_tui.proxy.session import Conversation, Session
-from mcpmux_tui.proxy.stream import EventStream, Reply, Resumable
+from mcpmux_tui.proxy.stream import EventStream, Reply, Resumable, Slow
 
 CAPABILITIES: Final = {
     "tools": {"listChanged": True},
@@ -73,6 +73,7 @@ class Legacy:
     ) -> None:
         self._limits = limits
         self._page_size = page_size
+        self._slow = Slow(limits.ping)
         self._router = router
         self._wished = wished
         self._left = left
@@ -126,6 +127,7 @@ class Legacy:
 
     def forget(self) -> None:
         """Forget all sessions."""
+        self._slow.close()
         self._sessions.clear()
 
     async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
@@ -157,7 +159,7 @@ class Legacy:
             session.take(message)
             await exchange.reply(202)
             return
-        reply = Reply(exchange, self._limits.ping, lambda: self._stream(session))
+        reply = Reply(exchange, self._slow, lambda: self._stream(session))
         try:
             try:
                 client = Conversation(session, reply)

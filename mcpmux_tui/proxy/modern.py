@@ -54,7 +54,7 @@ from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
-from mcpmux_tui.proxy.stream import EventStream, Reply
+from mcpmux_tui.proxy.stream import EventStream, Reply, Slow
 
 STATUS: Final[Mapping[int, int]] = {
     PARSE_ERROR: 400,
@@ -116,6 +116,7 @@ class Modern:
     ) -> None:
         self._limits = limits
         self._page_size = page_size
+        self._slow = Slow(limits.ping)
         self._router = router
         self._changed = changed
         self._wished = wished
@@ -162,6 +163,7 @@ class Modern:
 
     def forget(self) -> None:
         """Forget who was there."""
+        self._slow.close()
         self._seen.clear()
 
     async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
@@ -172,7 +174,7 @@ class Modern:
         message = await exchange.message(self._limits.body_bytes)
         if message is None:
             return
-        reply = Reply(exchange, self._limits.ping)
+        reply = Reply(exchange, self._slow)
         try:
             if message.method is None:
                 raise Fault(INVALID_REQUEST, "A client sends requests and notifications only.")

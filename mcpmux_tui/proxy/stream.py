@@ -160,6 +160,43 @@ class Resumable:
                 room += size
 
 
+class Slow:
+    """Replies that take longer than `seconds`; one timer for all, as most never do."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._due: dict[Reply, float] = {}
+        """The first due first."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, reply: Reply) -> None:
+        """From now on."""
+        loop = asyncio.get_running_loop()
+        self._due[reply] = loop.time() + self.seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self.seconds, self._look)
+
+    def discard(self, reply: Reply) -> None:
+        """It is over, or has begun to stream."""
+        self._due.pop(reply, None)
+
+    def close(self) -> None:
+        """Leave no timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        for reply, due in list(self._due.items()):
+            if due > loop.time():
+                self._timer = loop.call_at(due, self._look)
+                return
+            del self._due[reply]
+            reply.begin()
+
+
 class Reply:
     """The answer to one POST: JSON, or an event stream once there is something to say before it.
 
@@ -169,22 +206,17 @@ class Reply:
     """
 
     def __init__(
-        self, exchange: Exchange, ping: float, resumable: Callable[[], EventStream] | None = None
+        self, exchange: Exchange, slow: Slow, resumable: Callable[[], EventStream] | None = None
     ) -> None:
         self._exchange = exchange
-        self._ping = ping
+        self._slow = slow
         self._resumable = resumable
         self._stream: EventStream | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._finished = False
-        self._timer: asyncio.TimerHandle | None = None
-        if exchange.accepts(SSE):
-            self._timer = asyncio.get_running_loop().call_later(ping, self._opened)
-
-    @property
-    def can_stream(self) -> bool:
+        self.can_stream = exchange.accepts(SSE)
         """Whether anything can be said before the answer."""
-        return self._timer is not None and not self._finished
+        if self.can_stream:
+            slow.add(self)
 
     def tell(self, message: bytes) -> None:
         """Send a notification, if the client takes any here."""
@@ -197,7 +229,7 @@ class Reply:
 
     async def finish(self, body: bytes, status: int = 200) -> None:
         """Send the answer itself; a status counts only where no stream was begun."""
-        self._end_timer()
+        self._end()
         if self._stream is None or self._writing is None:
             await self._exchange.reply(status, body)
             return
@@ -207,14 +239,17 @@ class Reply:
 
     def close(self) -> None:
         """Leave nothing running; to be called last in any case."""
-        self._end_timer()
+        self._end()
         if self._writing is not None:
             self._writing.cancel()
 
-    def _end_timer(self) -> None:
-        self._finished = True
-        if self._timer is not None:
-            self._timer.cancel()
+    def begin(self) -> None:
+        """Stream, though there is nothing to say."""
+        self._opened()
+
+    def _end(self) -> None:
+        self.can_stream = False
+        self._slow.discard(self)
 
     def _opened(self) -> EventStream:
         if self._stream is None:
@@ -224,10 +259,10 @@ class Reply:
 
     async def _write(self, stream: EventStream) -> None:
         if self._resumable is None:
-            await stream.write(self._exchange, self._ping)
+            await stream.write(self._exchange, self._slow.seconds)
             return
         try:
-            await stream.serve(self._exchange, self._ping)
+            await stream.serve(self._exchange, self._slow.seconds)
         except ClientGone:
             # It went away before the stream began, and may ask for it later.
             return

@@ -9,8 +9,11 @@ import asyncio
 import functools
 import re
 import ssl
+import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from http.cookiejar import CookieJar
 from typing import Final
 
 import httpx2
@@ -32,7 +35,53 @@ EVENTS: Final = "text/event-stream"
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
 _PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that pass by themselves."""
+_KEPT: Final = 64
+"""Connections kept for the next request."""
+_KEPT_FOR: Final = 60.0
+_EXPIRY: Final = 30.0
+"""Seconds after which an idle connection is not trusted any more."""
 _LOOPBACKS = ("127.0.0.1", "::1")
+
+
+class Connections:
+    """Clients with one connection each: a pool of httpx2 looks at every one of its connections for
+    every request, so that many calls at once slow each other down."""
+
+    def __init__(self, make: Callable[[], httpx2.AsyncClient]) -> None:
+        self._make = make
+        self._all: set[httpx2.AsyncClient] = set()
+        self._idle: deque[tuple[float, httpx2.AsyncClient]] = deque()
+        """Since when, the longest idle first."""
+        self._closed = False
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client for one request, and nobody else's meanwhile."""
+        if self._idle:
+            _, client = self._idle.pop()
+        else:
+            client = self._make()
+            self._all.add(client)
+        try:
+            yield client
+        finally:
+            self._idle.append((time.monotonic(), client))
+            await self._let_go()
+
+    async def close(self) -> None:
+        """Close every connection, also those in use."""
+        self._closed = True
+        for client in list(self._all):
+            await client.aclose()
+        self._all.clear()
+
+    async def _let_go(self) -> None:
+        """The longest idle one, once it is idle for long or there are many."""
+        since, client = self._idle[0]
+        if self._closed or len(self._idle) > _KEPT or time.monotonic() - since > _KEPT_FOR:
+            self._idle.popleft()
+            self._all.discard(client)
+            await client.aclose()
 
 
 class HttpClient:
@@ -44,7 +93,7 @@ class HttpClient:
         self._configured = configured
         """The launch before placeholders were filled, for sentences."""
         self._limits = limits
-        self._client: httpx2.AsyncClient | None = None
+        self._connections: Connections | None = None
         self._hosts: list[str] = []
         """Where to connect, the one that worked last first."""
         self._pause: NotUnderstood | None = None
@@ -56,27 +105,33 @@ class HttpClient:
         host = self.url.host
         # A resolver may know only one of the two addresses that servers mean by it.
         self._hosts = [host, *_LOOPBACKS] if host == "localhost" else [host]
-        self._client = httpx2.AsyncClient(
-            headers=_own_headers(self._launch.headers),
-            verify=await asyncio.to_thread(_trust, self.url.scheme),
-            # Deadlines are the session's; only a connect has one of its own.
-            timeout=httpx2.Timeout(None, connect=self._limits.connect),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
-            follow_redirects=False,
-            # A proxy from the environment has no way to this machine's loopback.
-            trust_env=not is_loopback(host),
+        headers = _own_headers(self._launch.headers)
+        trust = await asyncio.to_thread(_trust, self.url.scheme)
+        cookies = CookieJar()
+        self._connections = Connections(
+            lambda: httpx2.AsyncClient(
+                headers=headers,
+                cookies=cookies,
+                verify=trust,
+                # Deadlines are the session's; only a connect has one of its own.
+                timeout=httpx2.Timeout(None, connect=self._limits.connect),
+                limits=httpx2.Limits(max_connections=1, keepalive_expiry=_EXPIRY),
+                follow_redirects=False,
+                # A proxy from the environment has no way to this machine's loopback.
+                trust_env=not is_loopback(host),
+            )
         )
 
     async def close(self) -> None:
         """Close every connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
 
     @property
     def is_open(self) -> bool:
         """Between `open` and `close`."""
-        return self._client is not None
+        return self._connections is not None
 
     @asynccontextmanager
     async def stream(
@@ -88,30 +143,38 @@ class HttpClient:
         url: httpx2.URL | None = None,
     ) -> AsyncIterator[httpx2.Response]:
         """One request and its open response. Raises Unreachable and ConnectionLost."""
+        if self._connections is None:
+            raise Unreachable("was stopped")
         try:
-            response = await self._sent(method, url or self.url, headers, body)
-            try:
-                yield response
-            finally:
-                await response.aclose()
+            async with self._connections.one() as client:
+                response = await self._sent(client, method, url or self.url, headers, body)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
         except httpx2.HTTPError as error:
             raise explain(error, self._shown_host(), self._limits.connect) from error
 
     async def _sent(
-        self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes | None
+        self,
+        client: httpx2.AsyncClient,
+        method: str,
+        url: httpx2.URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> httpx2.Response:
         for host in list(self._hosts):
-            if self._client is None:
+            if self._connections is None:
                 break
-            request = self._client.build_request(
+            request = client.build_request(
                 method,
-                url.copy_with(host=host),
+                url if host == url.host else url.copy_with(host=host),
                 headers={**headers, "host": url.netloc.decode("ascii")},
                 content=body,
                 extensions={"sni_hostname": url.host},
             )
             try:
-                response = await self._client.send(request, stream=True)
+                response = await client.send(request, stream=True)
             except httpx2.ConnectError:
                 if host == self._hosts[-1]:
                     raise

@@ -7,6 +7,7 @@ one thing at a time. A call that was silent to its limit is a doubt, which pings
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from mcpmux_tui.model.errors import ConnectionLost, RequestTimeout, RpcError, UpstreamError
@@ -35,13 +36,13 @@ class Liveness:
         self._lost = lost
         self._note = note
         self._limits = limits
-        self._last = asyncio.get_running_loop().time()
+        self._last = time.monotonic()
         self._doubted = asyncio.Event()
         self._woken = False
 
     def heard(self) -> None:
         """Something arrived from the server."""
-        self._last = asyncio.get_running_loop().time()
+        self._last = time.monotonic()
 
     def doubt(self) -> None:
         """A request stayed unanswered: find out at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -28,6 +29,7 @@ from mcpmux_tui.upstream.programs import how_to_get
 
 SPARE_DESCRIPTORS = 32
 """What a new child must leave free."""
+_PIPE_SIZE = 256 * 1024
 _POLL = 0.02
 
 
@@ -256,7 +258,7 @@ def spawn(
     """
     _leave_some_descriptors()
     try:
-        return subprocess.Popen(
+        popen = subprocess.Popen(
             [launch.command, *launch.args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -267,6 +269,16 @@ def spawn(
         )
     except (OSError, ValueError) as error:
         raise _why(configured.command, error) from error
+    for pipe in (popen.stdin, popen.stdout):
+        _widen(cast("IO[bytes]", pipe))
+    return popen
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let large messages pass in a few pieces, where the system has room for that (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
 
 def _leave_some_descriptors() -> None:

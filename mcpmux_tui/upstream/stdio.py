@@ -327,6 +327,7 @@ class _Input(asyncio.BaseProtocol):
     def __init__(self, closed: Callable[[], None]) -> None:
         self._closed = closed
         self._transport: asyncio.WriteTransport | None = None
+        self._unsent: list[bytes] = []
         self.writable = asyncio.Event()
         self.writable.set()
         self.closed = False
@@ -347,9 +348,15 @@ class _Input(asyncio.BaseProtocol):
         self._closed()
 
     def write(self, data: bytes) -> None:
-        """Hand over one whole message."""
-        if self._transport is not None:
-            self._transport.write(data)
+        """Hand over one whole message; those of one turn of the loop go together."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(data)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if self._transport is not None and unsent:
+            self._transport.write(b"".join(unsent))
 
     def close(self) -> None:
         """Close the pipe at once, whatever waits in it."""

@@ -160,6 +160,8 @@ class Supervisor:
 
     async def ready(self, patience: float) -> Channel:
         """The live channel; see the port. Raises NotConnected."""
+        if (session := self._session) is not None:
+            return session
         try:
             async with asyncio.timeout(patience):
                 while self._session is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 
 from tests.end_to_end.program import RAW_STDIO, Home, Served, Terminal, eventually
 from tests.fixtures import fake_docker
+from tests.fixtures.raw_http import RawHttp
 
 
 def stubborn_servers(home: Home) -> None:
@@ -292,3 +294,14 @@ def test_without_a_terminal_nothing_starts_and_one_line_says_what_to_use(home: H
     home.env["TERM"] = "dumb"
     with Terminal(home, "--config", str(home.config)) as terminal:
         assert terminal.finish() == 2
+
+
+@pytest.mark.behaviour("F15")
+async def test_the_addresses_of_requests_are_not_logged(home: Home) -> None:
+    async with RawHttp.open() as http:
+        home.write(f"[servers.far]\nurl = '{http.url}'\n")
+        with Served(home, "--port", "0") as served:
+            await asyncio.to_thread(home.wait_until_connected)
+            ended = served.stop()
+    assert "started for" in ended.err
+    assert "HTTP" not in ended.err
