@@ -86,10 +86,6 @@ class Changes:
         """Keep the lists fresh, and grant wishes, from now on."""
         if self._peer.kinds:
             self._connection.spawn(self._refresh())
-        self.grant()
-
-    def grant(self) -> None:
-        """Grant wishes from now on."""
         self._connection.spawn(self._grant_wishes())
 
     def watch(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Item, Kind, Lists
@@ -42,6 +42,19 @@ async def fetch(kinds: Iterable[Kind], ask: Ask, limits: Limits) -> Lists:
         items[kind] = tuple(found.items.values())
         skipped += found.sentences()
     return Lists(items, tuple(skipped))
+
+
+def merged(first: Lists, others: Iterable[Lists]) -> Lists:
+    """What several processes of one server list: of items with one name the first one's."""
+    rest = tuple(others)
+    items: dict[Kind, tuple[Item, ...]] = {}
+    for kind in Kind:
+        found: dict[str, Item] = {}
+        for lists in (first, *rest):
+            for item in lists.of(kind):
+                found.setdefault(item.name, item)
+        items[kind] = tuple(found.values())
+    return replace(first, items=items) if rest else first
 
 
 async def _fetch(kind: Kind, ask: Ask, limits: Limits) -> _Found:

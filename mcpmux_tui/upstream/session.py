@@ -37,6 +37,7 @@ from mcpmux_tui.upstream.envelope import (
 )
 from mcpmux_tui.upstream.inbox import Inbox
 from mcpmux_tui.upstream.limits import Limits
+from mcpmux_tui.upstream.lists import merged
 from mcpmux_tui.upstream.liveness import Liveness
 from mcpmux_tui.upstream.negotiation import Era, Peer, negotiate
 from mcpmux_tui.upstream.personal import PersonalSessions
@@ -102,7 +103,11 @@ class Session:
         self._inbox = Inbox(
             self._calls, audience, reply=self._tell, spawn=self.spawn, limits=limits
         )
-        self._changes = Changes(self, transport, limits=limits, listed=listed, note=note)
+        self._listed = listed
+        self._lists = Lists()
+        self._own_lists: dict[Session, Lists] = {}
+        """What processes beside this one have changed in their lists."""
+        self._changes = Changes(self, transport, limits=limits, listed=self._took, note=note)
         self._renewing = asyncio.Lock()
         self.epoch = 0
         """How often a new 2025 session replaced an expired one."""
@@ -159,7 +164,8 @@ class Session:
     async def start(self) -> Lists:
         """Fetch the lists, and from now on follow the server's changes. Raises UpstreamError."""
         try:
-            return await self._changes.fetch()
+            self._lists = await self._changes.fetch()
+            return self._lists
         except UpstreamError:
             self._changes.missed()
             raise
@@ -174,7 +180,7 @@ class Session:
         await self.open(era)
         if self.peer.era is not era:
             raise StartFailed("does not speak the MCP era of this client", permanent=True)
-        self._changes.grant()
+        self._changes.start()
         self._serve()
 
     @property
@@ -272,6 +278,8 @@ class Session:
         for task in self._tasks:
             task.cancel()
         self._calls.fail_all(farewell)
+        if self._main._own_lists.pop(self, None) is not None and not self._main._closing:
+            self._main._took(self._main._lists, None, frozenset())
         ending = asyncio.create_task(self._end_personal())
         try:
             async with asyncio.timeout(self._limits.goodbye):
@@ -300,11 +308,28 @@ class Session:
             if self.peer.era is Era.LEGACY:
                 self._inbox.asked(message, of)
         elif (capability := _CHANGED.get(method)) is not None:
-            self._main._changes.announce(capability)
+            # Each process has lists of its own, sessions over HTTP have one server's.
+            owner = self if self._transport.shared else self._main
+            owner._changes.announce(capability)
         elif method == ACKNOWLEDGED:
             self._changes.following()
         else:
             self._inbox.notified(method, message.params or b"{}", of)
+
+    def _took(
+        self, lists: Lists | None, error: UpstreamError | None, announced: frozenset[str]
+    ) -> None:
+        """Take new lists, or why there are none, of this process or of one beside it."""
+        main = self._main
+        if lists is None:
+            if self is main:
+                self._listed(None, error, announced)
+            return
+        if self is main:
+            self._lists = lists
+        else:
+            main._own_lists[self] = lists
+        self._listed(merged(main._lists, main._own_lists.values()), None, announced)
 
     def lost(self, error: UpstreamError) -> None:
         """Learn that this connection cannot be used any more."""
