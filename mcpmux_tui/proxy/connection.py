@@ -50,6 +50,7 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timed: tuple[int, _Stage] | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     @property
     def closing(self) -> bool:
@@ -79,8 +80,35 @@ class Connection(HttpToolsProtocol):
         self._peers.discard(self)
         self.gone = True
         self._stop_timer()
+        self._end_stall()
         if self.on_gone is not None:
             self.on_gone()
+
+    def pause_writing(self) -> None:
+        """The client has stopped reading its answer, or reads slowly."""
+        super().pause_writing()
+        self._watch_stall()
+
+    def resume_writing(self) -> None:
+        """The client reads on."""
+        super().resume_writing()
+        self._end_stall()
+
+    def _watch_stall(self) -> None:
+        left = self.transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self.transport.get_write_buffer_size() < left:
+                self._watch_stall()
+            else:
+                self.transport.abort()
+
+        self._stall = self.loop.call_later(self._limits.write_wait, look)
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what is not HTTP ends the connection."""

@@ -14,6 +14,8 @@ class Limits:
     header_wait: float = 10.0
     """For the whole header of the first request, and of one begun on a kept connection."""
     body_wait: float = 30.0
+    write_wait: float = 60.0
+    """For a client to go on reading its answer."""
     linger: float = 2.0
     """For the rest of a body that was refused unread."""
     header_count: int = 100

@@ -15,6 +15,7 @@ import pytest
 
 from tests.end_to_end.program import RAW_STDIO, Home, Served, Terminal, eventually
 from tests.fixtures import fake_docker
+from tests.fixtures.http_peer import Refused, peer
 from tests.fixtures.raw_http import RawHttp
 
 
@@ -215,6 +216,7 @@ def test_without_descriptors_for_all_some_servers_run_and_the_others_say_why(hom
     assert "Traceback" not in done.err
 
 
+@pytest.mark.behaviour("X6")
 def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
     home.write(home.stdio("a"))
     with Served(home, "--port", "0") as served:
@@ -225,7 +227,7 @@ def test_a_second_start_is_refused_in_a_sentence(home: Home) -> None:
         assert "Traceback" not in second.err
 
 
-@pytest.mark.behaviour("B11")
+@pytest.mark.behaviour("X5", "B11")
 def test_a_taken_port_ends_serve_with_its_owner_named(home: Home) -> None:
     home.write(home.stdio("a"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -265,6 +267,7 @@ def test_a_killed_engine_is_a_sentence_in_the_ui_and_in_the_commands(home: Home)
         assert served.listening
 
 
+@pytest.mark.behaviour("X6")
 def test_a_second_mcpmux_attaches_and_its_quitting_stops_nothing(home: Home) -> None:
     home.write(home.stdio("alpha"))
     config = ("--config", str(home.config))
@@ -305,3 +308,26 @@ async def test_the_addresses_of_requests_are_not_logged(home: Home) -> None:
             ended = served.stop()
     assert "started for" in ended.err
     assert "HTTP" not in ended.err
+
+
+@pytest.mark.behaviour("X8")
+async def test_after_a_crash_a_client_finds_the_same_port_and_token_and_begins_anew(
+    home: Home,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    home.write(home.stdio("alpha"))
+    token = home.run("token", "--config", str(home.config)).out.strip()
+    with Served(home, "--port", port) as served:
+        home.wait_until_connected()
+        async with peer(served.url, "2025-11-25", token=token) as client:
+            await client.text("alpha__echo")
+            served.process.kill()
+            served.process.wait(10)
+            with Served(home, "--port", port) as again:
+                assert again.url == served.url
+                with pytest.raises(Refused, match="initialize again"):
+                    await client.request("tools/list")
+                await client.open()
+                assert await client.text("alpha__echo", n=1) == '{"n": 1}'
+                again.stop()

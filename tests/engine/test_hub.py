@@ -19,6 +19,8 @@ from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.server import Action, Health
+from tests.fixtures.http_peer import peer
+from tests.fixtures.raw_http import RawHttp
 
 RAW = Path(__file__).resolve().parents[1] / "fixtures" / "raw_stdio.py"
 
@@ -192,3 +194,36 @@ async def test_a_change_of_one_entry_restarts_that_one_alone(tmp_path: Path) -> 
         after = {name: hub.supervisor(name).snapshot.pid for name in names}
         assert {name for name in names if after[name] != before[name]} == {"s3"}
         assert all(hub.supervisor(name) is kept[name] for name in names if name != "s3")
+
+
+@pytest.mark.behaviour("X13")
+async def test_a_server_that_hangs_in_its_list_keeps_nobody_from_theirs(tmp_path: Path) -> None:
+    async with RawHttp.open() as http:
+        far = f"[servers.far]\nurl = {http.url!r}\n"
+        async with running(tmp_path, entry("near"), far) as hub:
+            await until(hub, lambda: state(hub, "far") is Health.CONNECTED)
+        http.server.list_gate.clear()
+        async with running(tmp_path, entry("near"), far) as hub:
+            await until(hub, lambda: state(hub, "near") is Health.CONNECTED)
+            assert state(hub, "far") is Health.CONNECTING
+            assert {"echo", "hard"} <= set(hub.proxy.public_names("near"))
+            # From the last run.
+            assert {"echo", "hard"} <= set(hub.proxy.public_names("far"))
+            http.server.list_gate.set()
+
+
+@pytest.mark.behaviour("X12")
+async def test_three_thousand_tools_come_in_one_list_in_a_stable_order(tmp_path: Path) -> None:
+    entries = [entry(name, "--tools", "1000", "--page-size", "100") for name in ("a", "b", "c")]
+    async with running(tmp_path, *entries) as hub:
+        await until(hub, lambda: {state(hub, name) for name in "abc"} == {Health.CONNECTED})
+        names = []
+        async with peer(f"{hub.url}", "2025-11-25", token="t") as client:
+            for _ in range(2):
+                result = await client.request("tools/list")
+                assert "nextCursor" not in result
+                names.append([tool["name"] for tool in result["tools"]])
+        assert names[0] == names[1]
+        assert [name for name in names[0] if "__t" in name and name[-4:].isdigit()] == [
+            f"{server}__t{number:04}" for server in "abc" for number in range(1000)
+        ]

@@ -39,6 +39,7 @@ def test_a_config_file_has_one_instance_however_it_is_named(
     assert Instance.of(tmp_path / "b.toml").folder != Instance.of(tmp_path / "a.toml").folder
 
 
+@pytest.mark.behaviour("X6")
 def test_a_second_engine_of_an_instance_is_refused_with_the_firsts_pid(instance: Instance) -> None:
     lock = InstanceLock.acquire(instance)
     with pytest.raises(AlreadyRunning) as refused:
@@ -48,6 +49,7 @@ def test_a_second_engine_of_an_instance_is_refused_with_the_firsts_pid(instance:
     InstanceLock.acquire(instance).release()
 
 
+@pytest.mark.behaviour("X7")
 def test_a_killed_engine_leaves_no_lock(instance: Instance) -> None:
     code = (
         "import sys,pathlib;from mcpmux_tui.engine.instance import *;"

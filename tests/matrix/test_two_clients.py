@@ -56,7 +56,7 @@ async def test_over_http_both_are_asked_at_once_each_its_own(
             texts = await asyncio.gather(
                 *(ada.text("roots"), bob.text("roots"), ada.text("ask"), ada.text("sample"))
             )
-            assert texts == ["file:///ada", "file:///bob", "accept Ulm", "Ulm, a poem"]
+            assert list(texts) == ["file:///ada", "file:///bob", "accept Ulm", "Ulm, a poem"]
         with pytest.raises(Refused, match="did not declare the form elicitation capability"):
             await bob.call("ask")
         assert {each["method"] for each in bob.questions} == {"roots/list"}

@@ -49,6 +49,7 @@ async def sdk_client(url: str, mode: str) -> AsyncIterator[Client]:
         yield client
 
 
+@pytest.mark.behaviour("B13")
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_the_sdk_client_lists_and_calls_across_servers(mode: str) -> None:
     files, clock = FakeUpstream("files"), FakeUpstream("clock", (tool("now"), tool("echo")))

@@ -10,13 +10,16 @@ import signal
 import socket
 import time
 from contextlib import closing
+from dataclasses import replace
 
+import psutil
 import pytest
 
 from mcpmux_tui.model.errors import PortInUse, UsageError
 from mcpmux_tui.proxy import Proxy
 from tests.proxy.fakes import (
     INITIALIZE,
+    QUICK,
     TOKEN,
     FakeUpstream,
     Received,
@@ -212,3 +215,36 @@ async def test_calls_that_end_in_time_are_answered_while_it_stops() -> None:
         asyncio.get_running_loop().call_later(0.2, release.set)
         await proxy.stop()
         assert (await call).status_code == 200
+
+
+@pytest.mark.behaviour("X4")
+async def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go() -> None:
+    async def answer(request: Received) -> bytes:
+        if b'"big"' in request.params:
+            return b'{"content":[],"x":"%b"}' % (b"x" * 10_000_000)
+        return b'{"content":[]}'
+
+    limits = replace(QUICK, write_wait=0.3)
+    call = json.dumps(rpc("tools/call", {"name": "s__echo", "arguments": {"text": "big"}}))
+    async with (
+        running(FakeUpstream("s", answer=answer), limits=limits) as proxy,
+        http_client() as client,
+        connect(proxy.port) as wire,
+    ):
+        session = await open_session(client, url_of(proxy))
+        transport = wire.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        await wire.send(request(proxy.port, call.encode(), headers=session))
+        small = rpc("tools/call", {"name": "s__echo"})
+        response = await client.post(url_of(proxy), json=small, headers=session)
+        assert response.json()["result"] == {"content": []}
+        own = transport.get_extra_info("sockname")[1]
+
+        def let_go() -> bool:
+            kept = psutil.Process().net_connections("tcp")
+            return not any(
+                each.raddr[1:] == (own,) and each.status == psutil.CONN_ESTABLISHED for each in kept
+            )
+
+        await until(let_go)

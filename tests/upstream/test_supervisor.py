@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.model.errors import ConfigError, InputMissing, NotConnected
+from mcpmux_tui.model.errors import ConfigError, InputMissing, NotConnected, RequestTimeout
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import (
     Deadlines,
@@ -370,3 +371,19 @@ async def test_a_disconnect_beats_a_timer_that_is_due_in_the_same_turn() -> None
         await rig.reach(Health.IDLE)
         await asyncio.sleep(0.1)
         assert rig.snapshot.state is Health.IDLE
+
+
+@pytest.mark.behaviour("X3")
+async def test_calls_that_are_taken_back_or_run_out_of_time_cost_a_server_nothing() -> None:
+    async with running(raw(), silence=0.2) as rig:
+        pid = (await rig.reach(Health.CONNECTED)).pid
+        calls = [asyncio.create_task(rig.call("slow")) for _ in range(20)]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        for call in calls:
+            call.cancel()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        kinds = {type(outcome) for outcome in outcomes}
+        assert kinds <= {RequestTimeout, asyncio.CancelledError}
+        assert json.loads(await rig.call("echo", '{"n":1}'))["content"][0]["text"] == '{"n":1}'
+        assert rig.snapshot.pid == pid
+        assert rig.states == ["connecting", "connected"]
