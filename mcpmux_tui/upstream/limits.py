@@ -54,6 +54,8 @@ class Limits:
     refresh_pause: float = 1.0
     """Between two refreshes of a list."""
 
+    count_pause: float = 0.1
+    """Calls that end within it are counted together: each count is a new row on the screens."""
     call_cap: float = 86_400.0
     """A whole call, however lively."""
 

@@ -213,7 +213,8 @@ class Supervisor:
         """Count one finished call, for the row."""
         self._uncounted.append(tool)
         if len(self._uncounted) == 1:
-            self._events.put_nowait(_Called())
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._limits.count_pause, self._events.put_nowait, _Called())
 
     async def close(self) -> None:
         """Stop the server and this supervisor; its child is gone afterwards."""

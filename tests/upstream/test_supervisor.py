@@ -387,3 +387,24 @@ async def test_calls_that_are_taken_back_or_run_out_of_time_cost_a_server_nothin
         assert json.loads(await rig.call("echo", '{"n":1}'))["content"][0]["text"] == '{"n":1}'
         assert rig.snapshot.pid == pid
         assert rig.states == ["connecting", "connected"]
+
+
+@pytest.mark.behaviour("X10")
+@pytest.mark.parametrize(
+    ("launch", "state"),
+    [
+        (StdioLaunch("mcpmux-no-such-program"), Health.FAILED),
+        (raw("--exit", "3"), Health.RECONNECTING),
+    ],
+)
+async def test_a_call_to_a_server_that_will_not_be_there_in_time_fails_at_once(
+    launch: StdioLaunch, state: Health
+) -> None:
+    limits = replace(QUICK, retry_first=3600.0, retry_most=3600.0)
+    async with running(launch, limits=limits) as rig:
+        await rig.reach(state)
+        # The first call has a server in back-off tried; what fails again keeps nobody waiting.
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                with pytest.raises(NotConnected):
+                    await rig.supervisor.ready(600)
