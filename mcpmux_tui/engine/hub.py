@@ -29,6 +29,7 @@ from mcpmux_tui.model.server import (
     Action,
     EngineSnapshot,
     ProxySnapshot,
+    ServerSnapshot,
     allowed_actions,
 )
 from mcpmux_tui.model.spec import Config, ServerSpec
@@ -144,7 +145,7 @@ class Hub:
                 clients=self.proxy.clients,
                 knocks=self.proxy.knocks,
             ),
-            servers=tuple(each.snapshot for each in self._supervisors.values()),
+            servers=tuple(map(self._shown, self._supervisors.values())),
             questions=self.proxy.questions.pending,
             warnings=self._config.warnings,
             config_path=str(self.instance.config),
@@ -154,6 +155,13 @@ class Hub:
             demo=self._demo,
             version=__version__,
         )
+
+    def _shown(self, supervisor: Supervisor) -> ServerSnapshot:
+        snapshot = supervisor.snapshot
+        collisions = self.proxy.collisions(snapshot.name)
+        if not collisions:
+            return snapshot
+        return snapshot.model_copy(update={"warnings": (*snapshot.warnings, *collisions)})
 
     def supervisor(self, name: str) -> Supervisor:
         """The named server. Raises ControlError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -59,6 +60,8 @@ class Catalog:
     """`/mcp/<server>`: one server under its own names."""
     public: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Server -> a tool's own name -> its public name."""
+    collisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Server -> what of it has a name or an address that an earlier server has, in sentences."""
     renamed: Mapping[tuple[Item, str], bytes] = field(default_factory=dict, repr=False)
     """Definitions under their public names, kept for the next catalog."""
 
@@ -108,7 +111,38 @@ def build(upstreams: Mapping[str, Upstream], previous: Catalog) -> Catalog:
         )
         for server, kinds in offered.items()
     }
-    return Catalog(merged, servers, public[Kind.TOOLS], renamed)
+    collisions = _collisions(upstreams, offered, public)
+    return Catalog(merged, servers, public[Kind.TOOLS], collisions, renamed)
+
+
+def _collisions(
+    upstreams: Mapping[str, Upstream],
+    offered: Offered,
+    public: Mapping[Kind, Mapping[str, Mapping[str, str]]],
+) -> Mapping[str, tuple[str, ...]]:
+    notes: dict[str, list[str]] = {}
+    owners: dict[tuple[Kind, str], str] = {}
+    for server, kinds in offered.items():
+        prefix = _prefix(server, upstreams[server])
+        for kind, items in kinds.items():
+            if kind in _NAMED:
+                plain = {own: names.wanted(prefix, own) for own in items}
+                named = public[kind][server]
+                count = sum(
+                    name != named[own] and len(name) <= names.LIMIT for own, name in plain.items()
+                )
+                if count:
+                    what = f"{count} of its {kind.noun}s"
+                    text = f"{what} would have names that are taken: on /mcp they end with a hash."
+                    notes.setdefault(server, []).append(text)
+                continue
+            first = Counter(owners.setdefault((kind, uri), server) for uri in items)
+            for owner, count in first.items():
+                if owner != server:
+                    what = f"{count} of its {kind.noun}s"
+                    text = f"{what} are at {owner} too: on /mcp those of {owner} are read."
+                    notes.setdefault(server, []).append(text)
+    return {server: tuple(texts) for server, texts in notes.items()}
 
 
 def _listing(

@@ -42,8 +42,13 @@ def assign(servers: Iterable[Named]) -> Mapping[str, Mapping[str, str]]:
     return tables
 
 
+def wanted(prefix: str, tool: str) -> str:
+    """The public name of a tool that collides with no other, if it is short enough."""
+    return _OTHER.sub("-", f"{prefix}__{tool}" if prefix else tool)
+
+
 def _public(entry: Named, tool: str, taken: Container[str]) -> str:
-    name = _OTHER.sub("-", f"{entry.prefix}__{tool}" if entry.prefix else tool)
+    name = wanted(entry.prefix, tool)
     public = name if len(name) <= LIMIT else _hashed(name, entry.server, tool, 0)
     salt = 0
     while public in taken:

@@ -125,6 +125,10 @@ class Proxy:
         """The names clients see on `/mcp`, by a server's own tool names."""
         return self._catalog.current.public.get(server, {})
 
+    def collisions(self, server: str) -> tuple[str, ...]:
+        """What of a server clients see otherwise on `/mcp` than it is named, in sentences."""
+        return self._catalog.current.collisions.get(server, ())
+
     def _tell(self, endpoint: str | None, capability: str) -> None:
         method = LIST_CHANGED[capability]
         self._legacy.tell(endpoint, jsonrpc.notification(method))

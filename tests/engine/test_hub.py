@@ -227,3 +227,19 @@ async def test_three_thousand_tools_come_in_one_list_in_a_stable_order(tmp_path:
         assert [name for name in names[0] if "__t" in name and name[-4:].isdigit()] == [
             f"{server}__t{number:04}" for server in "abc" for number in range(1000)
         ]
+
+
+async def test_names_and_addresses_that_two_servers_have_are_said_of_the_later_one(
+    tmp_path: Path,
+) -> None:
+    bare = 'prefix = ""\n'
+    async with running(tmp_path, entry("a") + bare, entry("b") + bare) as hub:
+        await until(hub, lambda: {state(hub, name) for name in "ab"} == {Health.CONNECTED})
+        first, second = hub.snapshot().servers
+        assert first.warnings == ()
+        (warning,) = second.warnings
+        assert warning.endswith(
+            "tools would have names that are taken: on /mcp they end with a hash."
+        )
+        assert hub.proxy.public_names("a")["echo"] == "echo"
+        assert hub.proxy.public_names("b")["echo"].startswith("echo_")

@@ -314,3 +314,17 @@ async def test_a_question_asked_while_another_waits_for_its_answer_is_asked_next
             result = await ask(answers)
     assert messages == ["1", "2"]
     assert result == {"resultType": "complete", "told": [1, 2]}
+
+
+async def test_of_one_address_at_two_servers_the_first_is_read_and_the_second_says_so() -> None:
+    first, second = Rich("first", answer=plain), Rich("second")
+    async with running(first, second) as proxy, http_client() as client:
+        session = await open_session(client, url_of(proxy))
+        read = rpc("resources/read", {"uri": "file:///a"})
+        answer = await client.post(url_of(proxy), json=read, headers=session)
+        assert answer.json()["result"] == {"seen": {"uri": "file:///a"}}
+        assert proxy.collisions("first") == ()
+        assert proxy.collisions("second") == (
+            "1 of its resources are at first too: on /mcp those of first are read.",
+            "1 of its templates are at first too: on /mcp those of first are read.",
+        )
