@@ -40,7 +40,8 @@ class BearerAuth(httpx2.Auth):
         request.headers.update(sent)
         response = yield request
         for again in (False, True):
-            if response.status_code not in {401, 403}:
+            # After a redirect the answer is another server's.
+            if response.status_code not in {401, 403} or not self._may_have_it(response.url):
                 return
             challenges = response.headers.get_list("www-authenticate")
             if not await credentials.refused(response.status_code, challenges, sent, again=again):
