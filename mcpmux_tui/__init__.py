@@ -10,6 +10,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     proxy/      the one server that clients see, both protocol eras on one path
     upstream/   one MCP server each: supervisor, attempt, session, inbox, changes, liveness;
                 transports stdio, http, sse; process, children, reaper (the watchdog), containers
+    auth/       signing in, and tokens that renew themselves
     config/     what the user wrote: schema, file, placeholders, reload plan
     activity/   what happened: each server's log
     importers/  other tools' configs                clients/   the entry each client wants

@@ -8,9 +8,12 @@ McpmuxError                 message (one sentence), hint (what to do), exit code
 ├── AlreadyRunning          an engine runs for this instance (its pid)
 ├── PortInUse               the proxy's port belongs to another process
 ├── ControlError            the engine refused a request of a door
+├── VaultError              the keyring cannot be read or written now
 └── UpstreamError           one server
     ├── StartFailed         it never came to speak MCP
     ├── NotConnected        it cannot take a call now (its state says why)
+    │   ├── SignInRequired  a person has to sign in (the scopes it asks for)
+    │   └── TokenUnavailable  its token cannot be renewed now; a later try may do
     ├── ConnectionLost      it went away while a request waited
     ├── RequestTimeout      it was silent for too long
     └── RpcError            it answered with a JSON-RPC error, kept as received
@@ -109,6 +112,10 @@ class ControlError(McpmuxError):
     each other."""
 
 
+class VaultError(McpmuxError):
+    """The keyring, or what stands in for it, cannot be read or written now."""
+
+
 class UpstreamError(McpmuxError):
     """One server could not do what was asked of it."""
 
@@ -128,6 +135,28 @@ class StartFailed(UpstreamError):
 
 class NotConnected(UpstreamError):
     """A server cannot take a call now; nothing was sent."""
+
+
+class SignInRequired(NotConnected):
+    """A person has to sign in; `scopes` are those the server asks for besides the granted ones.
+
+    `message` is a phrase that follows the server's name.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, scopes: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint)
+        self.scopes = scopes
+
+
+class TokenUnavailable(NotConnected):
+    """A server's token cannot be renewed now, and nobody has to sign in: a later try may do.
+
+    `message` is a phrase that follows the server's name.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
 
 
 class ConnectionLost(UpstreamError):

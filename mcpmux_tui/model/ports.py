@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mcpmux_tui.model.channel import Channel, Lists, Wishes
@@ -64,4 +64,49 @@ class Journal(Protocol):
 
     def record(self, server: str, line: str, *, source: str = "stderr") -> None:
         """Add one line (raw text, any length, no line feed) to a server's log; never blocks."""
+        ...
+
+
+class Secrets(Protocol):
+    """Keeps secrets under names such as `server/github`. Implemented by `vault.store`.
+
+    Every method raises VaultError.
+    """
+
+    async def read(self, item: str, *, fresh: bool = False) -> str | None:
+        """The value, None where there is none; `fresh`: as it is now, not as it was cached."""
+        ...
+
+    async def write(self, item: str, value: str) -> None:
+        """Keep a value; it is kept once this returns."""
+        ...
+
+    async def delete(self, item: str) -> None:
+        """Keep it no longer; one that is not there is no error."""
+        ...
+
+
+class Credentials(Protocol):
+    """Who asks, on the requests to one server. Implemented by `auth.tokens.TokenManager`.
+
+    `auth.attach.BearerAuth` calls it for an HTTP client.
+    """
+
+    async def headers(self) -> Mapping[str, str]:
+        """The headers that say who asks; none while nobody is signed in.
+
+        Waits for a token that has run out to be renewed. Raises SignInRequired and
+        TokenUnavailable.
+        """
+        ...
+
+    async def refused(
+        self, status: int, challenges: Sequence[str], sent: Mapping[str, str], *, again: bool
+    ) -> bool:
+        """The server answered 401 or 403 to a request that had the headers `sent`.
+
+        True: the same request may be sent once more, with new `headers`. `challenges` are the
+        values of its `WWW-Authenticate`; `again` says that this was the second try. Raises
+        SignInRequired and TokenUnavailable.
+        """
         ...

@@ -39,6 +39,11 @@ class HttpLaunch:
         except ValueError:
             return True
 
+    @property
+    def brings_authorization(self) -> bool:
+        """Whether its headers say who asks: then mcpmux signs in nowhere for it (no OAuth)."""
+        return any(name.strip().lower() == "authorization" for name in self.headers)
+
 
 Launch = StdioLaunch | HttpLaunch
 TransportName = Literal["stdio", "http", "sse"]
