@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from mcpmux_tui.model.channel import Caller, Client, Lists
-from mcpmux_tui.model.errors import ConnectionLost, McpmuxError, StartFailed, UpstreamError
+from mcpmux_tui.model.errors import (
+    ConnectionLost,
+    McpmuxError,
+    SignInRequired,
+    StartFailed,
+    UpstreamError,
+)
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
 from mcpmux_tui.upstream.children import Children
@@ -21,11 +27,22 @@ from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.stdio import StdioTransport
 from mcpmux_tui.upstream.transport import Transport
-from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, SignInNeeded
+from mcpmux_tui.upstream.troubles import Ended, NotUnderstood
 
 if TYPE_CHECKING:
+    import httpx2
+
     from mcpmux_tui.upstream.http import HttpTransport
     from mcpmux_tui.upstream.sse import SseTransport
+
+
+Authorize = Callable[[str, HttpLaunch], "httpx2.Auth | None"]
+"""What puts who asks on the requests to a server at a filled address; None where its own headers
+say so. Called where httpx2 is imported already."""
+
+
+def nobody(name: str, launch: HttpLaunch) -> None:
+    """No server is signed in to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,7 @@ class Attempt:
         children: Children,
         journal: Journal,
         audience: Client,
+        authorize: Authorize,
         report: Callable[[Event], None],
         limits: Limits,
     ) -> None:
@@ -112,6 +130,7 @@ class Attempt:
         self._children = children
         self._journal = journal
         self._audience = audience
+        self._authorize = authorize
         self._report = report
         self._limits = limits
         self._ending = False
@@ -183,7 +202,7 @@ class Attempt:
         await self._close_session()
         try:
             return await self._open(older)
-        except SignInNeeded:
+        except SignInRequired:
             raise
         except UpstreamError:
             # It speaks neither; what it said to the newer one is to be shown.
@@ -229,7 +248,9 @@ class Attempt:
         make = await asyncio.to_thread(_http_transport, configured)
 
         def connection(_: Callable[[int], None]) -> Transport:
-            return make(cast("HttpLaunch", resolved), configured=configured, limits=limits)
+            launch = cast("HttpLaunch", resolved)
+            auth = self._authorize(name, launch)
+            return make(launch, configured=configured, auth=auth, limits=limits)
 
         return self._session_over(connection, limits.remote_start, limits.remote_probe)
 

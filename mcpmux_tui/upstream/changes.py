@@ -13,13 +13,13 @@ from typing import Protocol
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Lists, Wishes
-from mcpmux_tui.model.errors import RequestTimeout, RpcError, UpstreamError
+from mcpmux_tui.model.errors import RequestTimeout, RpcError, SignInRequired, UpstreamError
 from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.lists import fetch
 from mcpmux_tui.upstream.negotiation import Era, Peer
 from mcpmux_tui.upstream.transport import Transport
-from mcpmux_tui.upstream.troubles import SessionExpired, SignInNeeded, Unreachable
+from mcpmux_tui.upstream.troubles import SessionExpired, Unreachable
 
 Listed = Callable[[Lists | None, UpstreamError | None, frozenset[str]], None]
 """Called with new lists, or with why they could not be refreshed, and with the capabilities whose
@@ -192,7 +192,7 @@ class Changes:
                 await self._connection.check()
                 if self._connection.epoch == epoch:
                     return
-            except (Unreachable, SignInNeeded):
+            except (Unreachable, SignInRequired):
                 self._connection.suspect()
             except UpstreamError as error:
                 self._note(f"the stream of its changes broke: {error.message}")

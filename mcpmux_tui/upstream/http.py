@@ -33,7 +33,7 @@ from mcpmux_tui.upstream.http_client import (
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.network import status_phrase
 from mcpmux_tui.upstream.transport import Listener, Request
-from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired, SignInNeeded
+from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired, not_authorized
 
 
 class HttpTransport:
@@ -45,9 +45,16 @@ class HttpTransport:
     shared = False
     pid = None
 
-    def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
+    def __init__(
+        self,
+        launch: HttpLaunch,
+        *,
+        configured: HttpLaunch,
+        auth: httpx2.Auth | None,
+        limits: Limits,
+    ) -> None:
         self.version: str | None = None
-        self._client = HttpClient(launch, configured=configured, limits=limits)
+        self._client = HttpClient(launch, configured=configured, auth=auth, limits=limits)
         self._limits = limits
         self._listener: Listener | None = None
         self._session: str | None = None
@@ -124,7 +131,7 @@ class HttpTransport:
             if status == 404:
                 raise SessionExpired
             if status == 401:
-                raise SignInNeeded
+                raise not_authorized()
             if passes(status):
                 raise self._client.status_trouble(response)
             if status != 200 or media_type(response) != EVENTS:

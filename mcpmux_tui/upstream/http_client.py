@@ -28,7 +28,7 @@ from mcpmux_tui.upstream.events import Event, EventReader, TooLarge
 from mcpmux_tui.upstream.limits import MIB, Limits
 from mcpmux_tui.upstream.network import asked_pause, explain, status_phrase
 from mcpmux_tui.upstream.transport import read_message
-from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded, Unreachable
+from mcpmux_tui.upstream.troubles import NotUnderstood, Unreachable, not_authorized
 
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
@@ -87,11 +87,19 @@ class Connections:
 class HttpClient:
     """Requests to one address. `open` comes first, `close` always last."""
 
-    def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
+    def __init__(
+        self,
+        launch: HttpLaunch,
+        *,
+        configured: HttpLaunch,
+        auth: httpx2.Auth | None,
+        limits: Limits,
+    ) -> None:
         self.url = httpx2.URL()
         self._launch = launch
         self._configured = configured
         """The launch before placeholders were filled, for sentences."""
+        self._auth = auth
         self._limits = limits
         self._connections: Connections | None = None
         self._hosts: list[str] = []
@@ -111,6 +119,7 @@ class HttpClient:
         self._connections = Connections(
             lambda: httpx2.AsyncClient(
                 headers=headers,
+                auth=self._auth,
                 cookies=cookies,
                 verify=trust,
                 # Deadlines are the session's; only a connect has one of its own.
@@ -191,12 +200,12 @@ class HttpClient:
     async def refused(self, response: httpx2.Response) -> Message:
         """The JSON-RPC error that came with a status other than 200.
 
-        Raises SignInNeeded, NotUnderstood.
+        Raises SignInRequired, NotUnderstood.
         """
         status = response.status_code
         start = await self.start_of(response)
         if status == 401:
-            raise SignInNeeded
+            raise not_authorized()
         if 300 <= status < 400:
             raise self._redirected(response)
         if status < 300:

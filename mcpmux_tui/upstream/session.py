@@ -16,6 +16,7 @@ from mcpmux_tui.model.errors import (
     ConnectionLost,
     RequestTimeout,
     RpcError,
+    SignInRequired,
     StartFailed,
     UpstreamError,
 )
@@ -45,7 +46,6 @@ from mcpmux_tui.upstream.transport import Request, Transport
 from mcpmux_tui.upstream.troubles import (
     NotUnderstood,
     SessionExpired,
-    SignInNeeded,
     Unreachable,
     outward,
 )
@@ -408,7 +408,13 @@ class Session:
             await self._renew(epoch)
             # The request never ran, so it may be sent once more.
             return await self._transport.exchange(request)
-        except (Unreachable, SignInNeeded):
+        except SignInRequired as error:
+            if error.scopes:
+                # A ping needs no such rights: it would find nothing wrong.
+                self.lost(error)
+            self.suspect()
+            raise
+        except Unreachable:
             self.suspect()
             raise
         except NotUnderstood as error:
@@ -478,7 +484,7 @@ class Session:
         """Ping, and end the session if the server is gone."""
         try:
             await self._ping(self._limits.ping)
-        except (Unreachable, SignInNeeded, SessionExpired) as error:
+        except (Unreachable, SignInRequired, SessionExpired) as error:
             self.lost(error)
         except UpstreamError as error:
             # Busy or odd, but there.

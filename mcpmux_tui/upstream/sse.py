@@ -22,7 +22,7 @@ from mcpmux_tui.upstream.events import Event, EventReader
 from mcpmux_tui.upstream.http_client import EVENTS, JSON, HttpClient, media_type, message_in
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.transport import Listener, Request
-from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded
+from mcpmux_tui.upstream.troubles import NotUnderstood, not_authorized
 
 _RECONNECTED = "It is being reconnected."
 
@@ -35,9 +35,16 @@ class SseTransport:
     shared = True
     pid = None
 
-    def __init__(self, launch: HttpLaunch, *, configured: HttpLaunch, limits: Limits) -> None:
+    def __init__(
+        self,
+        launch: HttpLaunch,
+        *,
+        configured: HttpLaunch,
+        auth: httpx2.Auth | None,
+        limits: Limits,
+    ) -> None:
         self.version: str | None = None
-        self._client = HttpClient(launch, configured=configured, limits=limits)
+        self._client = HttpClient(launch, configured=configured, auth=auth, limits=limits)
         self._limits = limits
         self._listener: Listener | None = None
         self._answers = Answers()
@@ -85,7 +92,7 @@ class SseTransport:
         async with stream as response:
             status = response.status_code
             if status == 401:
-                raise SignInNeeded
+                raise not_authorized()
             if status == 404:
                 # A session lives as long as its stream: there is none to renew.
                 forgotten = ConnectionLost("forgot its session (HTTP 404)", _RECONNECTED)

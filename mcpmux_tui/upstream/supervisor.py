@@ -19,6 +19,7 @@ from mcpmux_tui.model.errors import (
     ConnectionLost,
     InputMissing,
     McpmuxError,
+    SignInRequired,
     StartFailed,
     UpstreamError,
 )
@@ -27,13 +28,24 @@ from mcpmux_tui.model.server import ON_THE_WAY, SERVING, Action, Health, ServerS
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch
 from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import words
-from mcpmux_tui.upstream.attempt import Attempt, Down, Event, Listed, Over, Paused, Spawned, Up
+from mcpmux_tui.upstream.attempt import (
+    Attempt,
+    Authorize,
+    Down,
+    Event,
+    Listed,
+    Over,
+    Paused,
+    Spawned,
+    Up,
+    nobody,
+)
 from mcpmux_tui.upstream.backoff import Backoff
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
-from mcpmux_tui.upstream.troubles import NotUnderstood, SignInNeeded, Unreachable
+from mcpmux_tui.upstream.troubles import NotUnderstood, Unreachable
 from mcpmux_tui.upstream.words import Condition, Use
 
 
@@ -73,6 +85,7 @@ class Supervisor:
         changed: Callable[[str], None],
         listed: Callable[[str, frozenset[str]], None],
         audience: Client,
+        authorize: Authorize = nobody,
         lists: Lists | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -86,6 +99,7 @@ class Supervisor:
         self._tell_changed = changed
         self._tell_listed = listed
         self._audience = audience
+        self._authorize = authorize
         self._wishes = Wishes()
         self._limits = limits = (limits or Limits()).within(spec.deadlines)
         self._events: asyncio.Queue[Action | Event | _Due | _Woken | _Wanted | _Called | _Close] = (
@@ -346,7 +360,7 @@ class Supervisor:
         lasting = isinstance(error, StartFailed | NotUnderstood) and error.permanent
         if isinstance(error, InputMissing):
             self._set(replace(condition, health=Health.NEEDS_INPUT))
-        elif isinstance(error, SignInNeeded):
+        elif isinstance(error, SignInRequired):
             self._set(replace(condition, health=Health.NEEDS_SIGN_IN))
         elif remembered and isinstance(error, NotUnderstood):
             # The transport that was right once is not any more.
@@ -455,6 +469,7 @@ class Supervisor:
             children=self._children,
             journal=self._journal,
             audience=self._audience,
+            authorize=self._authorize,
             report=self._events.put_nowait,
             limits=self._limits,
         )

@@ -4,8 +4,7 @@ Messages here are phrases without the server's name, as they stand in its row ("
 after 0.4 s"); the name is added once, where an error leaves this room.
 
 NotConnected
-├── Unreachable          no connection came about; nothing was sent
-└── SignInNeeded         HTTP 401
+└── Unreachable          no connection came about; nothing was sent
 ConnectionLost
 ├── Ended                the process is gone, or closed a pipe it speaks MCP on
 ├── NotUnderstood        it answered something that is no MCP message
@@ -20,6 +19,7 @@ from mcpmux_tui.model.errors import (
     ConnectionLost,
     NotConnected,
     RequestTimeout,
+    SignInRequired,
     UpstreamError,
 )
 
@@ -28,15 +28,13 @@ class Unreachable(NotConnected):
     """No connection came about; nothing was sent."""
 
 
-class SignInNeeded(NotConnected):
-    """The server wants to know who asks."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "not authorized (HTTP 401)",
-            "Signing in is not possible yet. Where you have a token for this server, set it as an"
-            " `Authorization` header in its `headers` in the config; then retry.",
-        )
+def not_authorized() -> SignInRequired:
+    """The error for HTTP 401 where nobody can sign in: the config says who asks."""
+    return SignInRequired(
+        "not authorized (HTTP 401)",
+        "It does not accept the `Authorization` header of its entry. Correct that in the config;"
+        " then retry.",
+    )
 
 
 class Ended(ConnectionLost):

@@ -111,13 +111,13 @@ async def test_whole_sessions_over_http_in_both_eras() -> None:
     async with address("--http") as url:
         for era in Era:
             launch = HttpLaunch(url)
-            await talk(HttpTransport(launch, configured=launch, limits=LIMITS), era)
+            await talk(HttpTransport(launch, configured=launch, auth=None, limits=LIMITS), era)
 
 
 @pytest.mark.behaviour("H23")
 async def test_a_whole_session_over_the_older_transport_found_by_itself() -> None:
     async with address("--sse") as url:
         launch = HttpLaunch(url, transport="sse")
-        await talk(SseTransport(launch, configured=launch, limits=LIMITS), Era.LEGACY)
+        await talk(SseTransport(launch, configured=launch, auth=None, limits=LIMITS), Era.LEGACY)
         async with running(HttpLaunch(url)) as rig:
             assert (await rig.reach(Health.CONNECTED)).transport == "sse"

@@ -23,7 +23,7 @@ from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Peer
 from mcpmux_tui.upstream.session import Session
 from mcpmux_tui.upstream.supervisor import Supervisor
-from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, SignInNeeded
+from mcpmux_tui.upstream.troubles import Ended, NotUnderstood, not_authorized
 from tests.upstream.rig import DEADLINE, Ears, Lines, PlainValues
 
 LIMITS = Limits(retry_first=0.0, retry_most=0.0, jitter=0.0, crashes=3)
@@ -55,7 +55,7 @@ DOWNS: dict[str, McpmuxError] = {
     "lost": ConnectionLost("broke", "Try again."),
     "permanent": StartFailed("command not found", "Install it.", permanent=True),
     "input": InputMissing(("KEY",)),
-    "sign-in": SignInNeeded(),
+    "sign-in": not_authorized(),
 }
 
 
