@@ -172,14 +172,14 @@ def tokens_in(
         raise NoAnswer(f"{host} answered without an access token that can be used.")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise NoAnswer(f"{host} answered with another kind of token than Bearer.")
-    renewing = answer.get("refresh_token")
+    renewing = answer.get("refresh_token") or None
+    if renewing is not None and not (isinstance(renewing, str) and _SENDABLE.fullmatch(renewing)):
+        raise NoAnswer(f"{host} answered with a refresh token that cannot be used.")
     scope = answer.get("scope")
     life = _seconds(answer.get("expires_in"))
     return Tokens(
         access=Secret(access),
-        refresh=Secret(renewing)
-        if isinstance(renewing, str) and renewing
-        else (before.refresh if before else None),
+        refresh=Secret(renewing) if renewing else (before.refresh if before else None),
         obtained_at=now,
         expires_at=None if life is None else now + life,
         scopes=scope_list(scope)

@@ -68,7 +68,7 @@ class Record:
                 os.close(descriptor)
 
     def remove_lock(self) -> None:
-        """Remove the lock's file, while it is held."""
+        """Remove the lock's file: the last thing to do while it is held."""
         with suppress(OSError):
             self._path.unlink()
 

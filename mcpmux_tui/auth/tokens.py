@@ -43,8 +43,13 @@ if TYPE_CHECKING:
     from mcpmux_tui.auth.exchange import Clients, Refused
 
 _log = logging.getLogger(__name__)
-_OVER: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
-"""Errors after which only a person can help; after any other the tokens may still be good."""
+_OVER: Final = frozenset(
+    {"invalid_grant", "invalid_client", "unauthorized_client", "bad_refresh_token"}
+)
+"""Errors after which only a person can help; after any other the tokens may still be good.
+
+RFC 6749, 5.2; the last is GitHub's word for the first.
+"""
 _UNKNOWN_CLIENT: Final = "invalid_client"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
-from mcpmux_tui.auth.grant import Endpoints, Grant, binding
+from mcpmux_tui.auth.grant import Endpoints, Grant, Tokens, binding
 from mcpmux_tui.model.errors import VaultError
 from mcpmux_tui.model.secret import Secret
 from tests.auth.rig import SERVER, Hands, new_grant
@@ -31,6 +32,9 @@ def test_a_secret_shows_itself_only_to_who_asks() -> None:
     grant = new_grant(HERE, Hands(), access="CANARY", refresh="CANARY", client_secret="CANARY")
     assert "CANARY" not in grant.model_dump_json()
     assert grant.to_item().count("CANARY") == 3
+    with pytest.raises(ValidationError) as told:
+        Tokens.model_validate({"access": ["CANARY"], "obtained_at": "CANARY"})
+    assert "CANARY" not in str(told.value)
 
 
 @pytest.mark.behaviour("C18")

@@ -50,6 +50,8 @@ async def test_twenty_calls_on_a_token_that_ran_out_share_one_renewal(rig: Rig) 
     assert [answer.status_code for answer in answers] == [200] * 20
     assert rig.refreshes == 1
     assert set(rig.server.calls) == {"Bearer access-1"}
+    # At the start, and anew before the renewal.
+    assert rig.secrets.reads == 2
     assert not rig.server.family_ended
 
 
@@ -373,7 +375,9 @@ async def test_a_token_that_cannot_be_stored_is_used_and_said_and_stored_later(r
 
 
 @pytest.mark.behaviour("H8", "GRID-O08", "LIB-R05", "LIB-R09", "LIB-R03")
-@pytest.mark.parametrize("error", ["invalid_grant", "unauthorized_client", "invalid_client"])
+@pytest.mark.parametrize(
+    "error", ["invalid_grant", "unauthorized_client", "invalid_client", "bad_refresh_token"]
+)
 async def test_a_final_refusal_asks_for_a_sign_in_once_and_the_tokens_are_dropped(
     rig: Rig, error: str
 ) -> None:
@@ -420,6 +424,7 @@ PASSING = {
     "deep JSON": Canned(200, b"[" * 100_000),
     "no token": Canned(200, b'{"expires_in": 5}'),
     "a token with a line break": Canned(200, b'{"access_token": "a\\r\\nb"}'),
+    "a lone surrogate": Canned(200, b'{"access_token": "a", "refresh_token": "\\ud800"}'),
     "another kind of token": Canned(200, b'{"access_token": "a", "token_type": "DPoP"}'),
     "redirect": Canned(307, b"", ((b"location", b"/elsewhere"),)),
     "endless": Canned(200, b'{"a": "' + b"x" * 1_000_000),
