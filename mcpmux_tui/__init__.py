@@ -11,6 +11,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     upstream/   one MCP server each: supervisor, attempt, session, inbox, changes, liveness;
                 transports stdio, http, sse; process, children, reaper (the watchdog), containers
     auth/       signing in, and tokens that renew themselves
+    vault/      where secrets are kept: store, keyring backends, parts, index, file
     config/     what the user wrote: schema, file, placeholders, reload plan
     activity/   what happened: each server's log
     importers/  other tools' configs                clients/   the entry each client wants

@@ -23,7 +23,7 @@ from mcpmux_tui.config.schema import (
 from mcpmux_tui.config.statements import statements
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError
-from mcpmux_tui.model.spec import Config, EntryProblem, ProxySpec, ServerSpec
+from mcpmux_tui.model.spec import Config, EntryProblem, ProxySpec, ServerSpec, VaultBackend
 from mcpmux_tui.paths import shown
 from mcpmux_tui.text import one_line
 
@@ -40,7 +40,14 @@ class _File(Table):
 
     version: int = Field(VERSION, ge=1, description="the number of a version")
     proxy: dict[str, object] = Field({}, description="a table")
+    vault: dict[str, object] = Field({}, description="a table")
     inputs: list[object] = Field([], description="a list")
+
+
+class _Vault(Table):
+    backend: Literal["auto", "file", "session"] = Field(
+        "auto", description='"auto", "file" or "session"'
+    )
 
 
 class _Proxy(Table):
@@ -92,10 +99,11 @@ def load(path: Path, *, required: bool) -> Config:
         return Config()
     document = parse(path, text)
     folder = path.absolute().parent
-    proxy, warnings = _around(path, document)
+    proxy, vault, warnings = _around(path, document)
     return Config(
         servers=tuple(_with_clashes(_specs(document, folder))),
         proxy=proxy,
+        vault=vault,
         warnings=(*document.warnings, *warnings),
     )
 
@@ -230,24 +238,27 @@ def _repeated_key(plain: str, entry: jsonc.Member) -> str | None:
     return None
 
 
-def _around(path: Path, document: Document) -> tuple[ProxySpec, Iterator[str]]:
+def _around(path: Path, document: Document) -> tuple[ProxySpec, VaultBackend, Iterator[str]]:
     model: type[Table] = _File
     try:
         rest = _File.model_validate(dict(document.rest))
         model = _Proxy
         proxy = _Proxy.model_validate(rest.proxy)
+        model = _Vault
+        vault = _Vault.model_validate(rest.vault)
     except ValidationError as error:
         line = document.proxy_line if model is _Proxy else None
-        place = f"[proxy] in {shown(path)}" if model is _Proxy else shown(path)
+        table = {_Proxy: "[proxy] in ", _Vault: "[vault] in "}.get(model, "")
+        place = f"{table}{shown(path)}"
         where = f"{place}, line {line}" if line else place
         raise ConfigError(
             f"{where}: {wrong_types(model, error)}", _FIX, path=path, line=line
         ) from None
     spec = ProxySpec(proxy.port, tuple(proxy.allowed_origins), proxy.page_size, proxy.sse)
-    return spec, _warnings(rest, proxy)
+    return spec, vault.backend, _warnings(rest, proxy, vault)
 
 
-def _warnings(rest: _File, proxy: _Proxy) -> Iterator[str]:
+def _warnings(rest: _File, proxy: _Proxy, vault: _Vault) -> Iterator[str]:
     if rest.version > VERSION:
         yield (
             f"The config is of version {rest.version}, newer than this mcpmux, which reads what it"
@@ -255,6 +266,7 @@ def _warnings(rest: _File, proxy: _Proxy) -> Iterator[str]:
         )
     yield from unknown_keys(rest, "")
     yield from unknown_keys(proxy, " in `[proxy]`")
+    yield from unknown_keys(vault, " in `[vault]`")
     for origin in proxy.allowed_origins:
         try:
             parts = urlsplit(origin)

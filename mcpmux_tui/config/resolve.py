@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mcpmux_tui.config.check import launch_problem
@@ -68,6 +69,12 @@ class EnvironmentValues:
                     url=filled(launch.url),
                     headers={name: filled(text) for name, text in launch.headers.items()},
                     transport=launch.transport,
+                    oauth=replace(
+                        launch.oauth,
+                        client_id=filled(launch.oauth.client_id),
+                        client_secret=filled(launch.oauth.client_secret),
+                        client_metadata_url=filled(launch.oauth.client_metadata_url),
+                    ),
                 )
         if missing:
             names = tuple(dict.fromkeys(missing))

@@ -17,6 +17,7 @@ from mcpmux_tui.model.spec import (
     EntryProblem,
     HttpLaunch,
     Launch,
+    OAuthSpec,
     ServerSpec,
     StdioLaunch,
     ToolFilter,
@@ -65,6 +66,16 @@ class DeadlineTable(Table):
     call: float | None = _SECONDS
 
 
+class OAuthTable(Table):
+    """`oauth`: the client that this server's authorization server knows, and what to ask for."""
+
+    client_id: str = ""
+    client_secret: str = ""
+    client_metadata_url: str = ""
+    scopes: list[str] = []
+    allow_missing_pkce_metadata: bool = False
+
+
 class Entry(Table):
     """A server's table: mcpmux's keys, and those of the JSON forms (`type`, `disabled`)."""
 
@@ -79,7 +90,11 @@ class Entry(Table):
     headers: dict[str, str] = Field({}, description="a table of texts")
     transport: str | None = Field(None, description='"auto", "http" or "sse"')
     type: str | None = Field(None, description='"stdio", "http" or "sse"')
-    oauth: dict[str, object] | None = Field(None, description="a table")
+    oauth: OAuthTable = Field(
+        OAuthTable(),
+        description="a table of texts: client_id, client_secret, client_metadata_url, and a list:"
+        " scopes",
+    )
     enabled: bool | None = Field(None, description="true or false")
     disabled: bool = Field(False, description="true or false")
     prefix: str | None = Field(None, description="text")
@@ -217,7 +232,18 @@ def _launch(entry: Entry, folder: Path) -> Launch:
     elif entry.url is not None:
         if form not in _TRANSPORTS:
             raise _Refused(f'Unknown transport `{shown_name(form)}`; use "auto", "http" or "sse".')
-        launch = HttpLaunch(entry.url, _frozen(entry.headers), _TRANSPORTS[form])
+        launch = HttpLaunch(
+            entry.url,
+            _frozen(entry.headers),
+            _TRANSPORTS[form],
+            OAuthSpec(
+                entry.oauth.client_id,
+                entry.oauth.client_secret,
+                entry.oauth.client_metadata_url,
+                tuple(entry.oauth.scopes),
+                entry.oauth.allow_missing_pkce_metadata,
+            ),
+        )
     else:
         raise _Refused(
             "It has no `command` (a program to start) and no `url` (an address); add one of them."
@@ -261,8 +287,9 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
         if entry.envFile is not None:
             yield "`envFile` is not read; put its variables in `env`."
     else:
-        if entry.oauth is not None:
-            yield "`oauth` is not used yet."
+        yield from unknown_keys(entry.oauth, " in `oauth`")
+        if launch.brings_authorization and "oauth" in entry.model_fields_set:
+            yield "`oauth` is not used: the `Authorization` header says who asks."
         if host := plain_http_host(launch.url):
             yield f"The connection to {one_line(host)} is not encrypted; use https:// if it can."
     for stray in sorted({stray for text in _strings(launch) for stray in strays(text)}):
@@ -273,5 +300,6 @@ def _strings(launch: Launch) -> tuple[str, ...]:
     match launch:
         case StdioLaunch(command, args, env, cwd):
             return (command, *args, *env.values(), cwd or "")
-        case HttpLaunch(url, headers):
-            return (url, *headers.values())
+        case HttpLaunch(url, headers, _, oauth):
+            client = (oauth.client_id, oauth.client_secret, oauth.client_metadata_url)
+            return (url, *headers.values(), *client)

@@ -22,6 +22,7 @@ McpmuxError                 message (one sentence), hint (what to do), exit code
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 
 class McpmuxError(Exception):
@@ -112,8 +113,16 @@ class ControlError(McpmuxError):
     each other."""
 
 
+VaultTrouble = Literal["unavailable", "locked", "silent", "refused", "damaged"]
+"""Why: no service, not unlocked, no answer in time, an error, or a value that is not whole."""
+
+
 class VaultError(McpmuxError):
     """The keyring, or what stands in for it, cannot be read or written now."""
+
+    def __init__(self, message: str, hint: str = "", trouble: VaultTrouble = "damaged") -> None:
+        super().__init__(message, hint)
+        self.trouble = trouble
 
 
 class UpstreamError(McpmuxError):

@@ -23,6 +23,19 @@ class StdioLaunch:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthSpec:
+    """The `oauth` table of an entry."""
+
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    client_metadata_url: str = ""
+    """Given as the client id where the authorization server takes such a document's address."""
+    scopes: tuple[str, ...] = ()
+    allow_missing_pkce_metadata: bool = False
+    """Go on where the authorization server does not say that it knows PKCE (S256)."""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpLaunch:
     """A server at an HTTP address."""
 
@@ -30,6 +43,7 @@ class HttpLaunch:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     transport: Literal["auto", "http", "sse"] = "auto"
     """"http": Streamable HTTP; "sse": the older HTTP with SSE; "auto": whichever it speaks."""
+    oauth: OAuthSpec = OAuthSpec()
 
     @property
     def remote(self) -> bool:
@@ -128,10 +142,15 @@ class ProxySpec:
     """Whether old clients find the SSE transport at `/sse`."""
 
 
+VaultBackend = Literal["auto", "file", "session"]
+"""Where secrets are kept: the keyring, else for this session; in a plain file; for this session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """A whole config file."""
 
     servers: tuple[ServerSpec, ...] = ()
     proxy: ProxySpec = ProxySpec()
+    vault: VaultBackend = "auto"
     warnings: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from mcpmux_tui.model.spec import (
     Config,
     Deadlines,
     HttpLaunch,
+    OAuthSpec,
     ProxySpec,
     ServerSpec,
     StdioLaunch,
@@ -356,7 +357,12 @@ def test_a_file_of_another_program_brings_few_warnings(tmp_path: Path) -> None:
         ('command = "x"\ndeadlines.strat = 1', "`strat` in `deadlines`; did you mean `start`?"),
         ('command = "x"\nheaders = {}', "`headers` goes with `url`"),
         ('url = "https://x.example"\nargs = []', "`args` goes with `command`"),
-        ('url = "https://x.example"\noauth = { client_id = "a" }', "`oauth` is not used yet"),
+        (
+            'url = "https://x.example"\nheaders = { authorization = "x" }\n'
+            'oauth = { client_id = "a" }',
+            "`oauth` is not used: the `Authorization` header",
+        ),
+        ('url = "https://x.example"\noauth = { tenant = "a" }', "`tenant` in `oauth`"),
         ('url = "http://x.example/mcp"', "The connection to x.example is not encrypted"),
         ('command = "x"\nargs = ["${command:y}"]', "`${command:y}` is no placeholder"),
     ],
@@ -435,3 +441,21 @@ def test_entries_are_the_tables_as_written(tmp_path: Path) -> None:
 def test_secrets_in_a_spec_are_not_in_its_repr(tmp_path: Path) -> None:
     body = 'url = "https://x.example"\nheaders = { Authorization = "Bearer hunter2" }'
     assert "hunter2" not in repr(only(tmp_path, body))
+
+
+def test_the_oauth_and_the_vault_table_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[vault]\nbackend = "file"\n[servers.a]\nurl = "https://x.example"\n'
+        'oauth = { client_id = "me", client_secret = "${secret:ME}", scopes = ["read"] }\n',
+        encoding="utf-8",
+    )
+    config = file.load(path, required=True)
+    assert config.vault == "file"
+    launch = config.servers[0].launch
+    assert isinstance(launch, HttpLaunch)
+    assert launch.oauth == OAuthSpec("me", "${secret:ME}", scopes=("read",))
+    assert "${secret" not in repr(launch)
+    path.write_text('[vault]\nbackend = "cloud"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r'\[vault\] in .*"auto", "file" or "session"'):
+        file.load(path, required=True)
