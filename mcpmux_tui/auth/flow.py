@@ -1,0 +1,325 @@
+"""One sign-in, from a person's wish to tokens: authorization code with PKCE, or a device code.
+
+It begins only where a person asked for it, opens no browser, and holds nothing that a call needs.
+RFC 6749, RFC 7636 (PKCE), RFC 8707 (resource), RFC 9207 (`iss`), RFC 8628 (device).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from mcp.client.auth.utils import issuers_match
+
+from mcpmux_tui.auth import exchange
+from mcpmux_tui.auth.callback import Callback, parameters
+from mcpmux_tui.auth.challenge import DESCRIPTION_LIMIT, Challenge, error_code
+from mcpmux_tui.auth.discovery import Discovery, discover
+from mcpmux_tui.auth.failed import SignInFailed
+from mcpmux_tui.auth.fetch import Fetcher
+from mcpmux_tui.auth.grant import Grant, Registration, Tokens
+from mcpmux_tui.auth.limits import Limits
+from mcpmux_tui.auth.registration import registration
+from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.spec import OAuthSpec
+from mcpmux_tui.text import one_line
+
+LASTS: Final = 300.0
+"""Seconds a person has."""
+_DEVICE_PAUSE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one signs in to."""
+
+    server: str
+    url: str
+    binding: str
+    oauth: OAuthSpec
+    challenge: Challenge | None = None
+    kept: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What a person has to do; all text is clean."""
+
+    address: str
+    """To open in a browser."""
+    host: str
+    """Where one consents."""
+    scopes: tuple[str, ...]
+    concerns: tuple[str, ...]
+    """To say yes to first, a sentence each."""
+    code: str = ""
+    """To enter there; empty where the browser brings the answer by itself."""
+
+
+class SignIn:
+    """Prepared by `begin`, ended by `finish`, by a cancel of it, or by time."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        callback: Callback,
+        fetcher: Fetcher,
+        *,
+        clients: exchange.Clients | None = None,
+        limits: Limits | None = None,
+        lasts: float = LASTS,
+    ) -> None:
+        self.server = wanted.server
+        self._wanted = wanted
+        self._callback = callback
+        self._fetcher = fetcher
+        self._clients = clients
+        self._limits = limits or Limits()
+        self._lasts = lasts
+        # 256 random bits each.
+        self._state = secrets.token_urlsafe(32)
+        self._verifier = secrets.token_urlsafe(64)
+        self._answer: asyncio.Future[Mapping[str, str]] | None = None
+        self._found: Discovery | None = None
+        self._client: Registration | None = None
+        self._device: Mapping[str, object] = {}
+
+    async def begin(self, *, port: int = 0, device: bool = False) -> Pending:
+        """Find out where one signs in, and as whom. Raises SignInFailed."""
+        wanted = self._wanted
+        missing = wanted.kept.missing_scopes if wanted.kept else ()
+        found = self._found = await discover(
+            wanted.url, wanted.challenge, wanted.oauth, self._fetcher, missing=missing
+        )
+        concerns = found.concerns
+        if wanted.kept is not None and wanted.kept.issuer:
+            moved = wanted.kept.differences(found.issuer, found.endpoints)
+            concerns += tuple(f"Since the last sign-in: {each}." for each in moved)
+        kept = wanted.kept.registration if wanted.kept else None
+        if device:
+            return await self._begin_device(found, kept, concerns)
+        # Bound before anything is registered or opened: nobody else may take the answer.
+        await self._callback.listen(port)
+        self._answer = self._callback.expect(self._state)
+        try:
+            client = self._client = await registration(
+                found,
+                wanted.oauth,
+                kept,
+                self._callback.redirect_uri,
+                self._fetcher,
+                wall=time.time,
+            )
+        except BaseException:
+            self.close()
+            raise
+        challenge = hashlib.sha256(self._verifier.encode("ascii")).digest()
+        query = {
+            "response_type": "code",
+            "client_id": client.client_id,
+            "redirect_uri": self._callback.redirect_uri,
+            "state": self._state,
+            "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode("ascii"),
+            "code_challenge_method": "S256",
+            "resource": found.resource,
+        }
+        if found.scopes:
+            query["scope"] = " ".join(found.scopes)
+        if "offline_access" in found.scopes:
+            query["prompt"] = "consent"
+        address = _with_query(found.endpoints.authorization, query)
+        host = one_line(urlsplit(address).hostname or "", 200)
+        return Pending(address, host, found.scopes, tuple(concerns))
+
+    async def finish(self) -> Grant:
+        """What the sign-in brings, once the person has consented. Raises SignInFailed."""
+        try:
+            async with asyncio.timeout(self._lasts):
+                tokens = await (self._by_device() if self._device else self._by_code())
+        except TimeoutError:
+            raise SignInFailed(
+                f"Nobody signed in within {self._lasts / 60:g} minutes.", "Begin again."
+            ) from None
+        except (exchange.Refused, exchange.NoAnswer) as error:
+            raise SignInFailed(error.message, error.hint) from error
+        finally:
+            self.close()
+        found, client = self._settled()
+        return Grant(
+            binding=self._wanted.binding,
+            resource=found.resource,
+            issuer=found.issuer,
+            endpoints=found.endpoints,
+            registration=client,
+            tokens=tokens[0],
+            account=tokens[1],
+        )
+
+    def paste(self, text: str) -> None:
+        """Take the address the browser ended at. Raises SignInFailed where it is another's."""
+        query = urlsplit(text.strip()).query or text.strip().partition("?")[2]
+        given = parameters(query).get("state", "")
+        if self._answer is None or not hmac.compare_digest(
+            given.encode("utf-8", "replace"), self._state.encode()
+        ):
+            raise SignInFailed(
+                "That address does not belong to this sign-in.",
+                "Paste the whole address of the page the browser shows after you consented.",
+            )
+        self._callback.take(query)
+
+    def close(self) -> None:
+        """An answer that comes now is late."""
+        self._callback.forget(self._state)
+
+    def _settled(self) -> tuple[Discovery, Registration]:
+        if self._found is None or self._client is None:
+            raise RuntimeError("a sign-in begins before it ends")
+        return self._found, self._client
+
+    async def _by_code(self) -> tuple[Tokens, str | None]:
+        found, client = self._settled()
+        if self._answer is None:
+            raise RuntimeError("a sign-in begins before it ends")
+        answer = await self._answer
+        named = answer.get("iss")
+        # Before anything else of it is looked at: it may come from somebody else's server.
+        if (named is None and found.names_issuer) or (
+            named is not None and not issuers_match(named, found.issuer)
+        ):
+            raise SignInFailed(
+                "The answer came from another server than the one that was asked.",
+                "Nothing of it was used. Begin again; if it stays so, ask the server's operator.",
+            )
+        if "error" in answer:
+            raise _declined(answer)
+        code = answer.get("code")
+        if not code:
+            raise SignInFailed("The answer has no code.", "Begin again.")
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._callback_uri(client),
+            "code_verifier": self._verifier,
+            "resource": found.resource,
+        }
+        return await self._tokens(found, client, form)
+
+    @staticmethod
+    def _callback_uri(client: Registration) -> str:
+        return client.redirect_uri or ""
+
+    async def _tokens(
+        self, found: Discovery, client: Registration, form: Mapping[str, str]
+    ) -> tuple[Tokens, str | None]:
+        token = found.endpoints.token
+        answer = await exchange.post_form(
+            token, form, client, clients=self._clients, limits=self._limits
+        )
+        host = urlsplit(token).hostname or "the authorization server"
+        tokens = exchange.tokens_in(answer, host, now=time.time())
+        if not tokens.scopes:
+            tokens = tokens.model_copy(update={"scopes": found.scopes})
+        return tokens, _account(answer.get("id_token"))
+
+    async def _begin_device(
+        self, found: Discovery, kept: Registration | None, concerns: tuple[str, ...]
+    ) -> Pending:
+        if found.endpoints.device is None:
+            raise SignInFailed(
+                "Its authorization server offers no device code.",
+                "Sign in with a browser instead; the address can be opened on any machine.",
+            )
+        wanted = self._wanted
+        client = self._client = await registration(
+            found, wanted.oauth, kept, "http://127.0.0.1/callback", self._fetcher, wall=time.time
+        )
+        form = {"client_id": client.client_id, "resource": found.resource}
+        if found.scopes:
+            form["scope"] = " ".join(found.scopes)
+        try:
+            device = await exchange.post_form(
+                found.endpoints.device, form, client, clients=self._clients, limits=self._limits
+            )
+        except (exchange.Refused, exchange.NoAnswer) as error:
+            raise SignInFailed(error.message, error.hint) from error
+        address = device.get("verification_uri")
+        code, secret = device.get("user_code"), device.get("device_code")
+        usable = isinstance(address, str) and exchange.is_protected(address)
+        if not usable or not isinstance(code, str) or not isinstance(secret, str):
+            raise SignInFailed("Its authorization server gave no device code that can be used.")
+        self._device = device
+        host = one_line(urlsplit(str(address)).hostname or "", 200)
+        shown = one_line(str(address), 2_000)
+        return Pending(shown, host, found.scopes, concerns, code=one_line(code, 40))
+
+    async def _by_device(self) -> tuple[Tokens, str | None]:
+        found, client = self._settled()
+        interval = self._device.get("interval")
+        pause = float(interval) if isinstance(interval, int | float) else _DEVICE_PAUSE
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "device_code": str(self._device["device_code"]),
+            "resource": found.resource,
+        }
+        while True:
+            await asyncio.sleep(min(max(pause, 0.0), self._lasts))
+            try:
+                return await self._tokens(found, client, form)
+            except exchange.Refused as error:
+                match error.error:
+                    case "authorization_pending":
+                        continue
+                    case "slow_down":
+                        pause += _DEVICE_PAUSE
+                    case "access_denied":
+                        raise SignInFailed("The sign-in was declined.", "") from None
+                    case "expired_token":
+                        raise SignInFailed("The code has expired.", "Begin again.") from None
+                    case _:
+                        raise
+
+
+def _declined(answer: Mapping[str, str]) -> McpmuxError:
+    error = error_code(answer.get("error")) or "an error"
+    if error == "access_denied":
+        return SignInFailed("The sign-in was declined.", "")
+    told = one_line(answer.get("error_description", ""), DESCRIPTION_LIMIT)
+    return SignInFailed(
+        f"The authorization server answered {error}{f' ({told})' if told else ''}.", "Begin again."
+    )
+
+
+def _with_query(address: str, query: Mapping[str, str]) -> str:
+    """The address with these parameters, its own others kept, written anew."""
+    parts = urlsplit(address)
+    own = [(name, value) for name, value in parse_qsl(parts.query) if name not in query]
+    return urlunsplit(
+        (parts.scheme, parts.netloc, parts.path, urlencode([*own, *query.items()]), "")
+    )
+
+
+def _account(id_token: object) -> str | None:
+    """Who signed in, for people: from a token that came straight from its issuer (OIDC 3.1.3.7)."""
+    if not isinstance(id_token, str) or id_token.count(".") != 2:
+        return None
+    payload = id_token.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(claims, dict):
+        return None
+    for name in ("email", "preferred_username", "name"):
+        if isinstance(found := claims.get(name), str) and found:
+            return one_line(found, 100)
+    return None
