@@ -55,7 +55,7 @@ class Pending:
     """What a person has to do; all text is clean."""
 
     address: str
-    """To open in a browser."""
+    """To open in a browser; empty where `concerns` need a yes first, and nothing was sent yet."""
     host: str
     """Where one consents."""
     scopes: tuple[str, ...]
@@ -93,8 +93,11 @@ class SignIn:
         self._client: Registration | None = None
         self._device: Mapping[str, object] = {}
 
-    async def begin(self, *, port: int = 0, device: bool = False) -> Pending:
-        """Find out where one signs in, and as whom. Raises SignInFailed."""
+    async def begin(self, *, port: int = 0, device: bool = False, agreed: bool = False) -> Pending:
+        """Find out where one signs in, and as whom. Raises SignInFailed.
+
+        With concerns that were not `agreed` to it ends there.
+        """
         wanted = self._wanted
         missing = wanted.kept.missing_scopes if wanted.kept else ()
         found = self._found = await discover(
@@ -104,6 +107,9 @@ class SignIn:
         if wanted.kept is not None and wanted.kept.issuer:
             moved = wanted.kept.differences(found.issuer, found.endpoints)
             concerns += tuple(f"Since the last sign-in: {each}." for each in moved)
+        host = one_line(urlsplit(found.endpoints.authorization).hostname or "", 200)
+        if concerns and not agreed:
+            return Pending("", host, found.scopes, concerns)
         kept = wanted.kept.registration if wanted.kept else None
         if device:
             return await self._begin_device(found, kept, concerns)
@@ -137,8 +143,7 @@ class SignIn:
         if "offline_access" in found.scopes:
             query["prompt"] = "consent"
         address = _with_query(found.endpoints.authorization, query)
-        host = one_line(urlsplit(address).hostname or "", 200)
-        return Pending(address, host, found.scopes, tuple(concerns))
+        return Pending(address, host, found.scopes, concerns)
 
     async def finish(self) -> Grant:
         """What the sign-in brings, once the person has consented. Raises SignInFailed."""

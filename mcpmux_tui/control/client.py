@@ -101,6 +101,28 @@ class Client:
             "answer", protocol.Answer(question=question, verdict=verdict, typed=dict(typed))
         )
 
+    async def login(self, server: str, *, device: bool, agreed: bool) -> protocol.LoginStep:
+        """Begin a sign-in, or get the one under way. Raises ControlError."""
+        request = protocol.Login(server=server, device=device, agreed=agreed)
+        return await self._ask("login", request, protocol.LoginStep)
+
+    async def login_wait(self, server: str) -> protocol.LoginDone:
+        """Wait until a person has signed in. Raises ControlError with why nobody has."""
+        return await self._ask("login_wait", {"server": server}, protocol.LoginDone)
+
+    async def login_paste(self, server: str, address: str) -> None:
+        """Hand over the address at which a browser ended. Raises ControlError."""
+        await self._request("login_paste", protocol.LoginPaste(server=server, address=address))
+
+    async def login_cancel(self, server: str) -> None:
+        """End the sign-in under way. Raises ControlError."""
+        await self._request("login_cancel", {"server": server})
+
+    async def logout(self, server: str, *, reset: bool) -> protocol.LoggedOut:
+        """Revoke and delete a server's tokens. Raises ControlError."""
+        request = protocol.Logout(server=server, reset=reset)
+        return await self._ask("logout", request, protocol.LoggedOut)
+
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.ToolPage:
         """At most `limit` tools of one server, the first `after` passed over."""
         page = protocol.ServerPage(server=server, after=after, limit=limit)

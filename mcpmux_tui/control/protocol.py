@@ -130,6 +130,60 @@ class Answer(Frozen):
     typed: dict[str, str] = Field(default_factory=dict)
 
 
+class Login(Frozen):
+    """`login`: begin a sign-in; `agreed` to the concerns that were named before."""
+
+    server: str
+    device: bool = False
+    agreed: bool = False
+
+
+class LoginStep(Frozen):
+    """Answer to `login`: what a person has to do."""
+
+    address: str = ""
+    """To open in a browser; empty where the concerns need a yes first."""
+    host: str = ""
+    """Where one consents."""
+    scopes: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
+    code: str = ""
+    """To enter there (device code)."""
+
+
+class OneServer(Frozen):
+    """`login_wait`, `login_cancel`: which server."""
+
+    server: str
+
+
+class LoginDone(Frozen):
+    """Answer to `login_wait`: signed in."""
+
+    account: str = ""
+    warning: str = ""
+
+
+class LoginPaste(Frozen):
+    """`login_paste`: the address at which a browser ended."""
+
+    server: str
+    address: str
+
+
+class Logout(Frozen):
+    """`logout`: of which server; `reset`: the client's registration goes too."""
+
+    server: str
+    reset: bool = False
+
+
+class LoggedOut(Frozen):
+    """Answer to `logout`: whether the authorization server was told."""
+
+    told: bool = False
+
+
 class ServerPage(Frozen):
     """`tools` and `logs`: which server, and which part."""
 

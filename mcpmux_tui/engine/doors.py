@@ -37,6 +37,11 @@ class Doors:
             "answer": self._answer,
             "tools": self._tools,
             "logs": self._logs,
+            "login": self._login,
+            "login_wait": self._login_wait,
+            "login_paste": self._login_paste,
+            "login_cancel": self._login_cancel,
+            "logout": self._logout,
             "client_choices": self._client_choices,
             "client_entry": self._client_entry,
             "find_imports": self._find_imports,
@@ -85,6 +90,27 @@ class Doors:
                 for line in lines
             )
         )
+
+    async def _login(self, params: Params) -> BaseModel:
+        wish = protocol.Login.model_validate(params)
+        launch = await self._hub.remote_launch(wish.server)
+        return await self._hub.sign_ins.begin(
+            wish.server, launch, device=wish.device, agreed=wish.agreed
+        )
+
+    async def _login_wait(self, params: Params) -> BaseModel:
+        return await self._hub.sign_ins.wait(protocol.OneServer.model_validate(params).server)
+
+    async def _login_paste(self, params: Params) -> None:
+        pasted = protocol.LoginPaste.model_validate(params)
+        self._hub.sign_ins.paste(pasted.server, pasted.address)
+
+    async def _login_cancel(self, params: Params) -> None:
+        self._hub.sign_ins.cancel(protocol.OneServer.model_validate(params).server)
+
+    async def _logout(self, params: Params) -> BaseModel:
+        wish = protocol.Logout.model_validate(params)
+        return protocol.LoggedOut(told=await self._hub.logout(wish.server, reset=wish.reset))
 
     async def _client_choices(self, _: Params) -> BaseModel:
         return await asyncio.to_thread(offline.client_choices)

@@ -15,6 +15,7 @@ from mcpmux_tui.engine.adopted import reap_adopted
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
+from mcpmux_tui.engine.sign_ins import SignIns, vault
 from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.errors import (
     ConfigError,
@@ -28,11 +29,12 @@ from mcpmux_tui.model.server import (
     SERVING,
     Action,
     EngineSnapshot,
+    Health,
     ProxySnapshot,
     ServerSnapshot,
     allowed_actions,
 )
-from mcpmux_tui.model.spec import Config, ServerSpec
+from mcpmux_tui.model.spec import Config, HttpLaunch, ServerSpec
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.children import Children
@@ -72,6 +74,13 @@ class Hub:
             os.environ, None if login_shell is None else login_shell.environment
         )
         self._children = Children(instance.folder.name)
+        self._vault = vault(instance.folder, config.vault)
+        self.sign_ins = SignIns(
+            self._vault,
+            instance.folder,
+            changed=lambda _: self._changed(),
+            signed_in=self._signed_in,
+        )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
         self._port_trouble: McpmuxError | None = None
@@ -79,6 +88,7 @@ class Hub:
         self._stopping = False
         self._handovers: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._outage = Outage()
         self._leftovers: tuple[str, ...] = ()
         self._moved = asyncio.Event()
@@ -120,7 +130,10 @@ class Hub:
             self.proxy.stop(),
             *(each.close() for each in self._supervisors.values()),
             *self._handovers.values(),
+            *self._forgetting,
         )
+        await self.sign_ins.close()
+        self._vault.close()
         if self._login_shell is not None:
             await self._login_shell.close()
         await self._children.close()
@@ -158,10 +171,24 @@ class Hub:
 
     def _shown(self, supervisor: Supervisor) -> ServerSnapshot:
         snapshot = supervisor.snapshot
-        collisions = self.proxy.collisions(snapshot.name)
-        if not collisions:
-            return snapshot
-        return snapshot.model_copy(update={"warnings": (*snapshot.warnings, *collisions)})
+        changes: dict[str, object] = {}
+        warnings = self.proxy.collisions(snapshot.name)
+        if (signed := self.sign_ins.signed(snapshot.name)) is not None:
+            warnings += (signed.warning,) if signed.warning else ()
+            if signed.signed_in:
+                changes = {"account": signed.account or "", "renews_at": signed.renews_at}
+        under_way = self.sign_ins.under_way(snapshot.name)
+        if under_way is not None and snapshot.state is Health.NEEDS_SIGN_IN:
+            changes |= {
+                "state": Health.SIGNING_IN,
+                "since": under_way.since,
+                "summary": f"waits for you at {under_way.step.host}",
+                "detail": f"Open this address to sign in: {under_way.step.address}",
+                "action": Action.CANCEL,
+            }
+        if warnings:
+            changes["warnings"] = (*snapshot.warnings, *warnings)
+        return snapshot.model_copy(update=changes) if changes else snapshot
 
     def supervisor(self, name: str) -> Supervisor:
         """The named server. Raises ControlError."""
@@ -178,7 +205,10 @@ class Hub:
         Raises ControlError where the server's state does not allow it.
         """
         supervisor = self.supervisor(name)
-        state = supervisor.snapshot.state
+        state = self._shown(supervisor).state
+        if state is Health.SIGNING_IN and action is Action.CANCEL:
+            self.sign_ins.cancel(name)
+            return
         if action not in allowed_actions(state):
             raise ControlError(
                 f"{name} is {state.word} now, so {action.value} does not apply.",
@@ -191,6 +221,36 @@ class Hub:
             await self.reload()
         else:
             supervisor.post(action)
+
+    async def remote_launch(self, name: str) -> HttpLaunch:
+        """The address of a remote server, placeholders filled.
+
+        Raises ControlError for another server, InputMissing, ConfigError.
+        """
+        launch = self.supervisor(name).spec.launch
+        if not isinstance(launch, HttpLaunch):
+            raise ControlError(
+                f"{name} runs on this machine: nobody signs in to it.",
+                "What it needs to know goes into `env` of its entry.",
+            )
+        resolved = await self._values.resolve(launch)
+        if not isinstance(resolved, HttpLaunch):
+            raise TypeError("a launch resolves to its own kind")
+        return resolved
+
+    async def logout(self, name: str, *, reset: bool) -> bool:
+        """Log a server out; whether its authorization server was told. Raises McpmuxError."""
+        launch = await self.remote_launch(name)
+        told = await self.sign_ins.logout(name, launch, reset=reset)
+        supervisor = self.supervisor(name)
+        if supervisor.snapshot.state is not Health.DISABLED:
+            supervisor.post(Action.RESTART)
+        return told
+
+    def _signed_in(self, name: str) -> None:
+        supervisor = self._supervisors.get(name)
+        if supervisor is not None and supervisor.snapshot.state is not Health.DISABLED:
+            supervisor.post(Action.RESTART)
 
     async def settled(self) -> None:
         """Wait until no server is on its way."""
@@ -231,10 +291,22 @@ class Hub:
         }
         for spec in changes.removed:
             self._cache.forget(spec.name)
+            self._forget_sign_in(spec.name)
         self.proxy.set_upstreams(self._supervisors)
         self._changed()
         for name in (*gone, *(spec.name for spec in changes.added)):
             self._hand_over(name, gone.get(name), self._supervisors.get(name))
+
+    def _forget_sign_in(self, name: str) -> None:
+        async def forget() -> None:
+            try:
+                await self.sign_ins.forget(name)
+            except McpmuxError as error:
+                _log.warning("what was kept of the sign-in to %s stays: %s", name, error)
+
+        task = asyncio.create_task(forget(), name=f"{name}-forget")
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     def _hand_over(self, name: str, old: Supervisor | None, new: Supervisor | None) -> None:
         """Start `new` once nothing runs under its name any more; nobody else waits for that."""
@@ -292,6 +364,7 @@ class Hub:
             changed=lambda _: self._changed(),
             listed=self._listed,
             audience=self.proxy.audience(spec.name),
+            authorize=self.sign_ins.authorize,
             lists=self._cache.last(spec),
         )
 

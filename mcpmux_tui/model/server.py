@@ -126,6 +126,10 @@ class ServerSnapshot(Frozen):
     last_call: str = ""
     """The tool called last, by the server's own name."""
     warnings: tuple[str, ...] = ()
+    account: str = ""
+    """Who is signed in, where the server's authorization server told."""
+    renews_at: float | None = None
+    """Unix time at which its token is renewed; None where it has none, or need not be."""
     generation: int = 0
 
 

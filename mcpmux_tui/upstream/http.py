@@ -33,7 +33,7 @@ from mcpmux_tui.upstream.http_client import (
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.network import status_phrase
 from mcpmux_tui.upstream.transport import Listener, Request
-from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired, not_authorized
+from mcpmux_tui.upstream.troubles import NotUnderstood, SessionExpired
 
 
 class HttpTransport:
@@ -131,7 +131,7 @@ class HttpTransport:
             if status == 404:
                 raise SessionExpired
             if status == 401:
-                raise not_authorized()
+                raise self._client.not_authorized()
             if passes(status):
                 raise self._client.status_trouble(response)
             if status != 200 or media_type(response) != EVENTS:

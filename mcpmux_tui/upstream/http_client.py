@@ -19,7 +19,7 @@ from typing import Final
 import httpx2
 
 from mcpmux_tui import __version__
-from mcpmux_tui.model.errors import StartFailed
+from mcpmux_tui.model.errors import SignInRequired, StartFailed
 from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.jsonrpc import Malformed, Message
 from mcpmux_tui.model.spec import HttpLaunch
@@ -205,7 +205,7 @@ class HttpClient:
         status = response.status_code
         start = await self.start_of(response)
         if status == 401:
-            raise not_authorized()
+            raise self.not_authorized()
         if 300 <= status < 400:
             raise self._redirected(response)
         if status < 300:
@@ -220,6 +220,10 @@ class HttpClient:
             if message.error is not None:
                 return message
         raise self.status_trouble(response)
+
+    def not_authorized(self) -> SignInRequired:
+        """The error for HTTP 401 that no sign-in accounts for."""
+        return not_authorized(brings_authorization=self._launch.brings_authorization)
 
     def status_trouble(self, response: httpx2.Response) -> NotUnderstood:
         """The error for a status that tells enough by itself."""

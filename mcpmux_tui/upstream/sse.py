@@ -22,7 +22,7 @@ from mcpmux_tui.upstream.events import Event, EventReader
 from mcpmux_tui.upstream.http_client import EVENTS, JSON, HttpClient, media_type, message_in
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.transport import Listener, Request
-from mcpmux_tui.upstream.troubles import NotUnderstood, not_authorized
+from mcpmux_tui.upstream.troubles import NotUnderstood
 
 _RECONNECTED = "It is being reconnected."
 
@@ -92,7 +92,7 @@ class SseTransport:
         async with stream as response:
             status = response.status_code
             if status == 401:
-                raise not_authorized()
+                raise self._client.not_authorized()
             if status == 404:
                 # A session lives as long as its stream: there is none to renew.
                 forgotten = ConnectionLost("forgot its session (HTTP 404)", _RECONNECTED)

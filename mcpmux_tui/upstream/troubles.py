@@ -28,12 +28,15 @@ class Unreachable(NotConnected):
     """No connection came about; nothing was sent."""
 
 
-def not_authorized() -> SignInRequired:
-    """The error for HTTP 401 where nobody can sign in: the config says who asks."""
+def not_authorized(*, brings_authorization: bool = True) -> SignInRequired:
+    """The error for HTTP 401 where nobody can sign in."""
     return SignInRequired(
         "not authorized (HTTP 401)",
         "It does not accept the `Authorization` header of its entry. Correct that in the config;"
-        " then retry.",
+        " then retry."
+        if brings_authorization
+        else "Nobody can sign in to an address that is not https. Where you have a token for this"
+        " server, set it as an `Authorization` header in its `headers`; then retry.",
     )
 
 

@@ -27,6 +27,10 @@ class Index:
         except OSError:
             return ()
 
+    def has(self, item: str) -> bool:
+        """Whether it is kept."""
+        return self._path(item).exists()
+
     def add(self, item: str) -> None:
         """It is kept from now on."""
         try:

@@ -49,7 +49,7 @@ class Vault:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._make = make
-        self._index = index
+        self.index = index
         self._limits = limits or Limits()
         dialogs = bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
         self._patience = self._limits.prompt if dialogs else self._limits.call
@@ -66,10 +66,6 @@ class Vault:
         """What is used, in a few words; empty before the first use."""
         return "" if self._backend is None else self._backend.name
 
-    def names(self) -> tuple[str, ...]:
-        """The names of all that is kept. Blocks on the disk."""
-        return self._index.names()
-
     async def read(self, item: str, *, fresh: bool = False) -> str | None:
         """The value, None where there is none; `fresh`: as it is now, not as it was cached.
 
@@ -77,6 +73,9 @@ class Vault:
         """
         if not fresh and item in self._cache:
             return self._cache[item]
+        # A keyring is not unlocked, nor even looked for, for what was never kept.
+        if not await asyncio.to_thread(self.index.has, item):
+            return None
         reading = self._reading.get(item)
         if reading is None or fresh:
             reading = asyncio.ensure_future(self._call(lambda backend: backend.get(item)))
@@ -95,7 +94,7 @@ class Vault:
 
         def write(backend: Backend) -> None:
             backend.set(item, value)
-            self._index.add(item)
+            self.index.add(item)
 
         await self._call(write, item)
 
@@ -108,7 +107,7 @@ class Vault:
 
         def delete(backend: Backend) -> None:
             backend.delete(item)
-            self._index.remove(item)
+            self.index.remove(item)
 
         await self._call(delete, item)
 

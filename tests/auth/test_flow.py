@@ -223,6 +223,8 @@ async def test_endpoints_elsewhere_and_those_that_moved_are_named_before() -> No
     async with running(evil) as server:
         visit = Visit(server)
         pending = await visit.sign_in.begin()
+        assert pending.address == ""
+        assert server.forms == []
         assert pending.concerns == ("Its token endpoint is at localhost, not at 127.0.0.1.",)
         visit.sign_in.close()
         server.metadata = {}
@@ -280,7 +282,7 @@ async def test_a_client_is_used_at_the_server_that_knows_it_alone() -> None:
     async with running() as first, running() as second:
         grant = await Visit(first).whole()
         visit = Visit(second, kept=grant)
-        await visit.sign_in.begin()
+        await visit.sign_in.begin(agreed=True)
         assert second.counts["/register"] == 1
         visit.sign_in.close()
 
@@ -291,6 +293,8 @@ async def test_guessed_addresses_are_asked_only_where_nothing_is_said_and_are_na
         visit = Visit(server)
         pending = await visit.sign_in.begin()
         assert len(pending.concerns) == 2
+        assert server.forms == []
+        assert "/authorize?" in (await visit.sign_in.begin(agreed=True)).address
         visit.sign_in.close()
     for status in (500, 503, 429):
         async with running(EvilAs(metadata_status=status)) as server:

@@ -6,16 +6,16 @@ Refresh tokens rotate, and one used twice ends the family, as RFC 9700 (4.14.2) 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
-import uvicorn
+
+from tests.fixtures.asgi import serving
 
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Any]
@@ -142,27 +142,17 @@ def refusal(error: str, description: str = "", status: int = 400) -> Canned:
     return Canned(status, orjson.dumps(answer), ((b"content-type", b"application/json"),))
 
 
-class _Quiet(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @asynccontextmanager
 async def running(server: TokenServer | None = None) -> AsyncIterator[TokenServer]:
     """Serve on a free loopback port."""
     server = server or TokenServer()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            server, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-        runner = _Quiet(config)
-        task = asyncio.create_task(runner.serve(sockets=[listener]))
+
+    def told(url: str) -> None:
+        server.url = url
+
+    async with serving(server, told):
         try:
             yield server
         finally:
             if server.hold is not None:
                 server.hold.set()
-            runner.should_exit = True
-            await task

@@ -20,6 +20,12 @@ from tests.fixtures.fake_keyring import FakeKeyring
 QUICK = Limits(call=0.3, prompt=0.3)
 
 
+def put(ring: FakeKeyring, vault: Vault, item: str, value: str) -> None:
+    """As another process would."""
+    ring.values["mcpmux/test", item] = value
+    vault.index.add(item)
+
+
 @pytest.fixture
 def ring() -> FakeKeyring:
     return FakeKeyring()
@@ -45,15 +51,16 @@ async def test_what_is_written_is_there_for_the_next_process_and_its_name_is_not
     ring: FakeKeyring, vault: Vault, tmp_path: Path
 ) -> None:
     assert await vault.read("server/a") is None
+    assert vault.status == ""
     await vault.write("server/a", "one")
     await vault.write("secret/B", "two")
-    assert vault.names() == ("secret/B", "server/a")
+    assert vault.index.names() == ("secret/B", "server/a")
     again = over(ring, tmp_path)
     assert await again.read("server/a") == "one"
     await again.delete("server/a")
     await again.delete("server/never")
     assert await again.read("server/a") is None
-    assert again.names() == ("secret/B",)
+    assert again.index.names() == ("secret/B",)
     assert set(ring.values) == {("mcpmux/test", "secret/B")}
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "vault").iterdir()} == {0o600}
 
@@ -62,7 +69,7 @@ async def test_what_is_written_is_there_for_the_next_process_and_its_name_is_not
 async def test_each_item_is_read_once_however_many_ask(ring: FakeKeyring, vault: Vault) -> None:
     items = [f"server/{number}" for number in range(20)]
     for item in items:
-        ring.values["mcpmux/test", item] = item
+        put(ring, vault, item, item)
     asked = [item for item in items for _ in range(5)]
     assert await asyncio.gather(*map(vault.read, asked)) == asked
     assert await asyncio.gather(*map(vault.read, asked)) == asked
@@ -77,7 +84,7 @@ async def test_each_item_is_read_once_however_many_ask(ring: FakeKeyring, vault:
 async def test_a_keyring_that_hangs_holds_up_nobody_and_is_asked_again_when_it_is_back(
     ring: FakeKeyring, vault: Vault
 ) -> None:
-    ring.values["mcpmux/test", "server/a"] = "kept"
+    put(ring, vault, "server/a", "kept")
     ring.go.clear()
     with pytest.raises(VaultError) as met:
         await vault.read("server/a")
@@ -90,6 +97,7 @@ async def test_a_keyring_that_hangs_holds_up_nobody_and_is_asked_again_when_it_i
 async def test_after_some_hanging_calls_no_more_threads_are_spent(
     ring: FakeKeyring, vault: Vault
 ) -> None:
+    put(ring, vault, "server/a", "kept")
     ring.go.clear()
     for _ in range(5):
         with pytest.raises(VaultError) as met:
@@ -147,7 +155,7 @@ async def test_a_locked_or_broken_keyring_is_a_reason_and_nothing_is_lost(
 async def test_a_write_during_a_read_is_newer_than_what_the_read_brings(
     ring: FakeKeyring, vault: Vault
 ) -> None:
-    ring.values["mcpmux/test", "server/a"] = "old"
+    put(ring, vault, "server/a", "old")
     ring.go.clear()
     reading = asyncio.create_task(vault.read("server/a"))
     await until(lambda: ring.counts["get"] == 1)
@@ -172,7 +180,7 @@ def never():
 async def main():
     vault = Vault(never, Index(pathlib.Path("/nonexistent")), limits=Limits(call=0.1), environ={})
     try:
-        await vault.read("server/a")
+        await vault.write("server/a", "x")
     except VaultError as error:
         print(error.trouble)
 

@@ -1,0 +1,254 @@
+"""Who is signed in where: the tokens of remote servers, and the sign-ins under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mcpmux_tui.auth import revoke
+from mcpmux_tui.auth.grant import binding, item
+from mcpmux_tui.auth.record import Record
+from mcpmux_tui.auth.tokens import SignIn as Signed
+from mcpmux_tui.auth.tokens import TokenManager
+from mcpmux_tui.auth.turns import Turns
+from mcpmux_tui.control.protocol import LoginDone, LoginStep
+from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.hosts import is_loopback
+from mcpmux_tui.model.secret import Secret
+from mcpmux_tui.model.spec import HttpLaunch, VaultBackend
+from mcpmux_tui.vault import backend
+from mcpmux_tui.vault.file import PlainFile
+from mcpmux_tui.vault.index import Index
+from mcpmux_tui.vault.parts import InParts
+from mcpmux_tui.vault.store import Vault
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from mcpmux_tui.auth.callback import Callback
+    from mcpmux_tui.auth.flow import SignIn
+
+
+def vault(folder: Path, choice: VaultBackend) -> Vault:
+    """Where an instance keeps its secrets; `folder` is its state folder."""
+
+    def make() -> backend.Backend:
+        match choice:
+            case "file":
+                return PlainFile(folder / "secrets.toml")
+            case "session":
+                return backend.Session("by your own choice")
+        return InParts(backend.choose(f"mcpmux/{folder.name}"))
+
+    return Vault(make, Index(folder / "vault"))
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """A sign-in that waits for a person."""
+
+    step: LoginStep
+    sign_in: SignIn
+    done: asyncio.Task[LoginDone]
+    since: float
+
+
+class SignIns:
+    """All of one engine. `changed` is called with a server whose sign-in is not what it was,
+    `signed_in` with one that has new tokens."""
+
+    def __init__(
+        self,
+        secrets: Vault,
+        folder: Path,
+        *,
+        changed: Callable[[str], None] = lambda _: None,
+        signed_in: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._secrets = secrets
+        self._index = secrets.index
+        self._folder = folder
+        self._changed = changed
+        self._signed_in = signed_in
+        self._turns = Turns()
+        self._managers: dict[str, tuple[str, TokenManager]] = {}
+        self._under_way: dict[str, UnderWay] = {}
+        self._callback: Callback | None = None
+
+    def authorize(self, server: str, launch: HttpLaunch) -> httpx2.Auth | None:
+        """What puts who asks on the requests to a server; see `attempt.Authorize`."""
+        if launch.brings_authorization:
+            return None
+        from mcpmux_tui.auth.attach import BearerAuth
+
+        return BearerAuth(self._manager(server, launch), launch.url)
+
+    def signed(self, server: str) -> Signed | None:
+        """What is known of a server's sign-in."""
+        known = self._managers.get(server)
+        return None if known is None else known[1].sign_in
+
+    def under_way(self, server: str) -> UnderWay | None:
+        """The sign-in that waits for a person, if there is one."""
+        return self._under_way.get(server)
+
+    async def look(self, server: str, launch: HttpLaunch) -> Signed:
+        """What is known of a server's sign-in, its kept tokens included.
+
+        Raises SignInRequired where the vault cannot be read.
+        """
+        manager = self._manager(server, launch)
+        await manager.load()
+        return manager.sign_in
+
+    async def begin(
+        self, server: str, launch: HttpLaunch, *, device: bool, agreed: bool
+    ) -> LoginStep:
+        """Begin a sign-in; a second wish for one gets the same. Raises McpmuxError."""
+        if launch.brings_authorization:
+            raise ControlError(
+                f"{server} brings an `Authorization` header: nobody signs in to it.",
+                "Remove that from its `headers` to sign in instead.",
+            )
+        known = self._under_way.get(server)
+        if known is not None and bool(known.step.code) == device:
+            return known.step
+        self.cancel(server)
+        from mcpmux_tui.auth.callback import Callback
+        from mcpmux_tui.auth.fetch import Fetcher, is_inside, resolve
+        from mcpmux_tui.auth.flow import SignIn, Wanted
+
+        manager = self._manager(server, launch)
+        await manager.load()
+        if self._callback is None:
+            self._callback = Callback()
+        host = urlsplit(launch.url).hostname or ""
+        inside = is_loopback(host)
+        if not inside:
+            try:
+                inside = any(map(is_inside, await resolve(host, 443)))
+            except OSError:
+                inside = False
+        kept = manager.grant
+        wanted = Wanted(server, launch.url, _binding(launch), launch.oauth, manager.challenge, kept)
+        sign_in = SignIn(wanted, self._callback, Fetcher(inside=inside))
+        pending = await sign_in.begin(
+            port=_port(kept.registration.redirect_uri if kept and kept.registration else None),
+            device=device,
+            agreed=agreed or (is_loopback(host) and inside),
+        )
+        step = LoginStep(
+            address=pending.address,
+            host=pending.host,
+            scopes=pending.scopes,
+            concerns=pending.concerns,
+            code=pending.code,
+        )
+        if not pending.address:
+            return step
+        done = asyncio.create_task(self._finish(server, sign_in, manager), name=f"{server}-sign-in")
+        done.add_done_callback(lambda _: self._over(server, done))
+        self._under_way[server] = UnderWay(step, sign_in, done, time.time())
+        self._changed(server)
+        return step
+
+    async def wait(self, server: str) -> LoginDone:
+        """The outcome of the sign-in under way. Raises McpmuxError."""
+        under_way = self._of(server)
+        await asyncio.wait({under_way.done})
+        if under_way.done.cancelled():
+            raise ControlError("The sign-in was cancelled.", "Begin again.")
+        return under_way.done.result()
+
+    def paste(self, server: str, text: str) -> None:
+        """Take the address at which a browser ended. Raises McpmuxError."""
+        self._of(server).sign_in.paste(text)
+
+    def cancel(self, server: str) -> None:
+        """End the sign-in under way, if there is one."""
+        if (under_way := self._under_way.get(server)) is not None:
+            under_way.done.cancel()
+            under_way.sign_in.close()
+
+    async def logout(self, server: str, launch: HttpLaunch, *, reset: bool) -> bool:
+        """Revoke and delete a server's tokens; whether its authorization server was told.
+
+        Raises McpmuxError.
+        """
+        self.cancel(server)
+        return await self._manager(server, launch).logout(reset=reset)
+
+    async def forget(self, server: str) -> None:
+        """A server was removed: nothing of it stays. Raises McpmuxError."""
+        self.cancel(server)
+        known = self._managers.pop(server, None)
+        if known is not None:
+            await known[1].forget()
+        elif await asyncio.to_thread(self._index.has, item(server)):
+            record = Record(server, secrets=self._secrets, folder=self._folder)
+            await revoke.forget(record)
+
+    async def close(self) -> None:
+        """End what is under way; renewals may still be kept."""
+        for server in list(self._under_way):
+            self.cancel(server)
+        await asyncio.gather(*(manager.close() for _, manager in self._managers.values()))
+
+    def _of(self, server: str) -> UnderWay:
+        under_way = self._under_way.get(server)
+        if under_way is None:
+            raise ControlError(f"No sign-in to {server} is under way.", "Begin again.")
+        return under_way
+
+    def _manager(self, server: str, launch: HttpLaunch) -> TokenManager:
+        bound = _binding(launch)
+        known = self._managers.get(server)
+        if known is not None and known[0] == bound:
+            return known[1]
+        manager = TokenManager(
+            Record(server, secrets=self._secrets, folder=self._folder),
+            binding=bound,
+            hide=lambda _: None,
+            changed=self._changed,
+            turns=self._turns,
+        )
+        self._managers[server] = (bound, manager)
+        return manager
+
+    async def _finish(self, server: str, sign_in: SignIn, manager: TokenManager) -> LoginDone:
+        grant = await sign_in.finish()
+        await manager.adopt(grant)
+        self._signed_in(server)
+        known = manager.sign_in
+        return LoginDone(account=known.account or "", warning=known.warning)
+
+    def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
+        if not done.cancelled():
+            done.exception()  # Who waits is told; nobody has to.
+        known = self._under_way.get(server)
+        if known is not None and known.done is done:
+            del self._under_way[server]
+        self._changed(server)
+
+
+def _binding(launch: HttpLaunch) -> str:
+    oauth = launch.oauth
+    return binding(
+        launch.url,
+        client_id=oauth.client_id or None,
+        client_secret=Secret(oauth.client_secret) if oauth.client_secret else None,
+        metadata_url=oauth.client_metadata_url or None,
+    )
+
+
+def _port(redirect_uri: str | None) -> int:
+    """The port that an earlier sign-in was registered with; 0 for any."""
+    try:
+        return urlsplit(redirect_uri or "").port or 0
+    except ValueError:
+        return 0
