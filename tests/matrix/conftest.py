@@ -66,7 +66,7 @@ async def running(folder: Path) -> AsyncIterator[Hub]:
             await hub.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
     async with running(tmp_path_factory.mktemp("matrix")) as hub:
         yield hub

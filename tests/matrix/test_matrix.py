@@ -12,7 +12,7 @@ from mcpmux_tui.engine.hub import Hub
 from tests.fixtures.http_peer import MODERN, Json, Peer, Refused, peer
 from tests.matrix.conftest import SERVERS
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 VERSIONS = ("2025-06-18", "2025-11-25", MODERN)
 ANSWERS: dict[str, Json] = {

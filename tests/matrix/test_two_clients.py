@@ -11,7 +11,7 @@ from mcpmux_tui.engine.hub import Hub
 from tests.fixtures.http_peer import MODERN, Json, Peer, Refused, peer
 from tests.matrix.conftest import SERVERS
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 def answers(home: str, city: str = "") -> dict[str, Json]:
