@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -43,7 +44,7 @@ def open_in_browser(address: str, environ: Mapping[str, str] = os.environ) -> No
     """Open an address; returns at once. Raises UsageError where nothing can."""
     command = [*_command(environ), safe(address)]
     try:
-        subprocess.Popen(
+        program = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -52,6 +53,8 @@ def open_in_browser(address: str, environ: Mapping[str, str] = os.environ) -> No
         )
     except OSError as error:
         raise _none(f"{command[0]} cannot be started ({error.strerror})") from error
+    # Nobody waits for a browser, but who has ended must not stay as a zombie.
+    threading.Thread(target=program.wait, name="browser", daemon=True).start()
 
 
 def _command(environ: Mapping[str, str]) -> list[str]:

@@ -29,6 +29,7 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoginStep,
     LogPage,
     ToolPage,
 )
@@ -92,6 +93,9 @@ class Posed:
 
     async def act(self, server: str, action: Action) -> None:
         await self._client.act(server, action)
+
+    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep:
+        return self.pose(await self._client.login(server, device=device, agreed=agreed))
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         return await self._client.tools(server, after=after, limit=limit)

@@ -112,6 +112,8 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
         elif server.state in SERVING:
             click.echo(f"{name} is connected already.")
             return
+        elif server.state is Health.NEEDS_SIGN_IN:
+            await client.act(name, Action.RETRY)
         elif server.state is not Health.CONNECTING and (action := suggested_action(server.state)):
             await client.act(name, action)
     server = await _settled(folder, name)

@@ -80,6 +80,7 @@ class Hub:
             instance.folder,
             changed=lambda _: self._changed(),
             signed_in=self._signed_in,
+            failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
         )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
@@ -209,6 +210,10 @@ class Hub:
         if state is Health.SIGNING_IN and action is Action.CANCEL:
             self.sign_ins.cancel(name)
             return
+        if action is Action.SIGN_IN:
+            raise ControlError(
+                "A sign-in needs a browser of yours.", f"`mcpmux login {name}` opens it."
+            )
         if action not in allowed_actions(state):
             raise ControlError(
                 f"{name} is {state.word} now, so {action.value} does not apply.",

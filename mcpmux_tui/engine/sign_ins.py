@@ -60,7 +60,7 @@ class UnderWay:
 
 class SignIns:
     """All of one engine. `changed` is called with a server whose sign-in is not what it was,
-    `signed_in` with one that has new tokens."""
+    `signed_in` with one that has new tokens, `failed` with one and why it has none."""
 
     def __init__(
         self,
@@ -69,12 +69,14 @@ class SignIns:
         *,
         changed: Callable[[str], None] = lambda _: None,
         signed_in: Callable[[str], None] = lambda _: None,
+        failed: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._secrets = secrets
         self._index = secrets.index
         self._folder = folder
         self._changed = changed
         self._signed_in = signed_in
+        self._failed = failed
         self._turns = Turns()
         self._managers: dict[str, tuple[str, TokenManager]] = {}
         self._under_way: dict[str, UnderWay] = {}
@@ -228,8 +230,8 @@ class SignIns:
         return LoginDone(account=known.account or "", warning=known.warning)
 
     def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
-        if not done.cancelled():
-            done.exception()  # Who waits is told; nobody has to.
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._failed(server, str(error))
         known = self._under_way.get(server)
         if known is not None and known.done is done:
             del self._under_way[server]

@@ -54,11 +54,13 @@ class Action(StrEnum):
     RESTART = "restart"
     ENABLE = "enable"
     DISABLE = "disable"
+    SIGN_IN = "sign_in"
+    """A door's own doing: it opens the browser of the person before it."""
 
     @property
     def label(self) -> str:
         """The label in a footer."""
-        return self.value.capitalize()
+        return self.value.replace("_", " ").capitalize()
 
 
 _SUGGESTED = {
@@ -67,7 +69,7 @@ _SUGGESTED = {
     Health.CONNECTING: Action.CANCEL,
     Health.CONNECTED: Action.DISCONNECT,
     Health.DEGRADED: Action.RETRY,
-    Health.NEEDS_SIGN_IN: Action.RETRY,
+    Health.NEEDS_SIGN_IN: Action.SIGN_IN,
     Health.SIGNING_IN: Action.CANCEL,
     Health.NEEDS_INPUT: Action.RETRY,
     Health.RECONNECTING: Action.RETRY,
@@ -89,6 +91,8 @@ def allowed_actions(health: Health) -> frozenset[Action]:
         allowed.add(Action.RESTART)
     if suggested := suggested_action(health):
         allowed.add(suggested)
+    if health is Health.NEEDS_SIGN_IN:
+        allowed.add(Action.RETRY)
     if health in {Health.RECONNECTING, Health.DEGRADED}:
         allowed |= {Action.DISCONNECT, Action.CANCEL}
     return frozenset(allowed)

@@ -10,6 +10,7 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoginStep,
     LogPage,
     ToolPage,
 )
@@ -24,6 +25,8 @@ class Engine(Protocol):
         ...
 
     async def act(self, server: str, action: Action) -> None: ...
+
+    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep: ...
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage: ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mcpmux_tui.model.channel import Kind, Lists
 from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
-from mcpmux_tui.model.server import Health, ServerSnapshot, suggested_action, target_of
+from mcpmux_tui.model.server import Action, Health, ServerSnapshot, suggested_action, target_of
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch, transport_of
 from mcpmux_tui.text import clean, one_line
 from mcpmux_tui.upstream.negotiation import Peer
@@ -60,7 +60,7 @@ def snapshot(
         state=health,
         summary=one_line(_summary(spec, condition, tools), 200),
         detail=clean(_detail(condition, tools)),
-        action=suggested_action(health),
+        action=_suggested(spec, health),
         transport=transport_of(launch),
         target=target_of(spec.launch),
         era=peer.version if peer else None,
@@ -79,6 +79,13 @@ def snapshot(
         warnings=spec.warnings,
         generation=condition.generation,
     )
+
+
+def _suggested(spec: ServerSpec, health: Health) -> Action | None:
+    launch = spec.launch
+    if isinstance(launch, HttpLaunch) and launch.brings_authorization:
+        return Action.RETRY if health is Health.NEEDS_SIGN_IN else suggested_action(health)
+    return suggested_action(health)
 
 
 def refusal(name: str, condition: Condition) -> NotConnected:

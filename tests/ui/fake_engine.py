@@ -12,6 +12,7 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoginStep,
     LogLine,
     LogPage,
     ToolLine,
@@ -70,6 +71,7 @@ class FakeEngine:
             version="0.1.0",
         )
         self.acts: list[tuple[str, Action]] = []
+        self.step = LoginStep(address="https://as.example/x?y=1", host="as.example")
         self.found = Found()
         self.added: list[tuple[str, ...]] = []
         self.tool_pages: dict[str, ToolPage] = {}
@@ -129,6 +131,11 @@ class FakeEngine:
             raise ControlError(f"{server} is {now.state.word}.", "Look again.")
         state = _AFTER[action]
         self.put(now.model_copy(update={"state": state, "action": suggested_action(state)}))
+
+    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep:
+        self.acts.append((server, Action.SIGN_IN))
+        await self._answer()
+        return self.step
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         await self._answer()

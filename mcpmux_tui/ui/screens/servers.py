@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,8 +12,9 @@ from textual.containers import Container, Horizontal
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from mcpmux_tui import browser
 from mcpmux_tui.control.protocol import Found, Imported
-from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.errors import McpmuxError, UsageError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
@@ -214,11 +215,29 @@ class ServersScreen(Screen[None]):
             if server.state in _STUCK:
                 self._stuck[server.name] = server
             self.query_one(ServerList).mark_asked(server.name, action)
-            self._work.start(self._send(server.name, action))
+            ask = self._sign_in if action is Action.SIGN_IN else self._engine.act
+            self._work.start(self._send(server.name, action, ask))
 
-    async def _send(self, server: str, action: Action) -> None:
+    async def _sign_in(self, server: str, _: Action) -> None:
+        """Begin a sign-in and open the browser of the person here. Raises McpmuxError."""
+        step = await self._engine.login(server, device=False, agreed=False)
+        self._stuck.pop(server, None)
+        if not step.address:
+            concerns = " ".join(step.concerns)
+            toast(self, f"{concerns} `mcpmux login {server}` asks you about that.", "warning")
+            return
         try:
-            await self._engine.act(server, action)
+            browser.open_in_browser(step.address)
+        except UsageError as error:
+            toast(self, f"{error.message} `mcpmux login {server}` shows the address.", "warning")
+        else:
+            toast(self, f"Sign in to {server} at {step.host}, in your browser.")
+
+    async def _send(
+        self, server: str, action: Action, ask: Callable[[str, Action], Awaitable[None]]
+    ) -> None:
+        try:
+            await ask(server, action)
         except McpmuxError as error:
             self._stuck.pop(server, None)
             toast_error(self, error)
