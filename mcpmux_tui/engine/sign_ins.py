@@ -227,7 +227,8 @@ class SignIns:
         await manager.adopt(grant)
         self._signed_in(server)
         known = manager.sign_in
-        return LoginDone(account=known.account or "", warning=known.warning)
+        passing = f"It is not kept: {why}." if (why := self._secrets.passing) else ""
+        return LoginDone(account=known.account or "", warning=known.warning or passing)
 
     def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:

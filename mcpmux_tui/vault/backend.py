@@ -45,6 +45,9 @@ T = TypeVar("T")
 class Backend(Protocol):
     """Keeps values under names. Every method blocks, and raises VaultError."""
 
+    lasting: bool
+    """Whether they outlive this process."""
+
     @property
     def name(self) -> str:
         """What it is, for people."""
@@ -66,6 +69,8 @@ class Backend(Protocol):
 class Session:
     """Keeps values as long as this process runs; `why` says what it stands in for."""
 
+    lasting = False
+
     def __init__(self, why: str) -> None:
         self.name = f"this session only: {why}"
         self._values: dict[str, str] = {}
@@ -82,6 +87,8 @@ class Session:
 
 class Keyring:
     """One backend of keyring; items are named within `service`."""
+
+    lasting = True
 
     def __init__(self, ring: KeyringBackend, service: str) -> None:
         self.name = f"keyring ({ALLOWED.get(_kind(ring), _kind(ring))})"

@@ -22,6 +22,8 @@ _NOFOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 class PlainFile:
     """Implements Backend. Several processes take turns at it."""
 
+    lasting = True
+
     def __init__(self, path: Path) -> None:
         self.name = "plain file, by your own choice"
         self._path = path

@@ -24,7 +24,7 @@ class InParts:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self.name = backend.name
+        self.name, self.lasting = backend.name, backend.lasting
 
     def get(self, item: str) -> str | None:
         """The value; None where there is none. Raises VaultError, also for one that is damaged."""

@@ -62,6 +62,16 @@ class Vault:
         self._stuck = 0
 
     @property
+    def _shaky(self) -> bool:
+        return self._backend is not None and not self._backend.lasting
+
+    @property
+    def passing(self) -> str:
+        """Why what is written now does not outlive this process; empty where it does, and before
+        the first use."""
+        return self.status if self._shaky else ""
+
+    @property
     def status(self) -> str:
         """What is used, in a few words; empty before the first use."""
         return "" if self._backend is None else self._backend.name
@@ -74,7 +84,7 @@ class Vault:
         if not fresh and item in self._cache:
             return self._cache[item]
         # A keyring is not unlocked, nor even looked for, for what was never kept.
-        if not await asyncio.to_thread(self.index.has, item):
+        if not self._shaky and not await asyncio.to_thread(self.index.has, item):
             return None
         reading = self._reading.get(item)
         if reading is None or fresh:
@@ -94,7 +104,8 @@ class Vault:
 
         def write(backend: Backend) -> None:
             backend.set(item, value)
-            self.index.add(item)
+            if backend.lasting:
+                self.index.add(item)
 
         await self._call(write, item)
 

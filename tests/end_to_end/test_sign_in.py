@@ -99,6 +99,19 @@ def test_without_an_engine_the_command_signs_in_by_itself(home: Home) -> None:
         assert home.run("login", "nobody", *config).code == 1
 
 
+def test_what_is_not_kept_is_said(home: Home) -> None:
+    with_browser(home)
+    with guarded(home) as url:
+        home.write(f"[vault]\nbackend = 'session'\n[servers.guarded]\nurl = {url!r}\n")
+        config = ("--config", str(home.config))
+        with Served(home, "--port", "0"):
+            done = home.run("login", "guarded", *config)
+            assert done.code == 0
+            assert "It is not kept: this session only: by your own choice." in done.err
+            eventually(lambda: state(home)["state"] == "connected", 15, "connected")
+        assert home.run("auth", "status", *config).code == 1
+
+
 def test_a_pasted_address_signs_in_where_no_browser_is(home: Home) -> None:
     with guarded(home) as url:
         config = write(home, url)
