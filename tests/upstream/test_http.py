@@ -255,11 +255,17 @@ async def test_a_redirect_is_shown_and_not_followed() -> None:
 
 
 @pytest.mark.behaviour("LIB-C04")
-async def test_401_waits_for_a_person() -> None:
-    async with RawHttp.open("--status", "401") as http, running(HttpLaunch(http.url)) as rig:
+@pytest.mark.parametrize(
+    ("headers", "action"), [({}, Action.SIGN_IN), ({"Authorization": "Bearer x"}, Action.RETRY)]
+)
+async def test_401_waits_for_a_person(headers: dict[str, str], action: Action) -> None:
+    async with (
+        RawHttp.open("--status", "401") as http,
+        running(HttpLaunch(http.url, headers)) as rig,
+    ):
         snapshot = await rig.reach(Health.NEEDS_SIGN_IN)
         assert "`Authorization` header" in snapshot.detail
-        assert snapshot.action is Action.RETRY
+        assert snapshot.action is action
         asked = http.counts["POST"]
         with pytest.raises(NotConnected, match="waiting for a sign-in"):
             await rig.supervisor.ready(5)
