@@ -45,3 +45,9 @@ async def test_what_needs_a_yes_or_has_no_browser_is_said_with_the_command(
         await driver.press("escape", "c")
         await driver.until(lambda: bool(driver.toasts))
         assert driver.toasts[-1].endswith("elsewhere. `mcpmux login acme` asks you about that.")
+
+
+async def test_the_pane_says_who_is_signed_in(tmp_path: Path) -> None:
+    engine = FakeEngine([server("acme", Health.CONNECTED, account="ada@example.com")])
+    async with driving(engine, tmp_path) as driver:
+        await driver.shows("signed in as ada@example.com")

@@ -122,6 +122,7 @@ class DetailPane(Scrolled):
             f"protocol {server.era}" if server.era else "",
             server.server_info,
             f"pid {server.pid}" if server.pid is not None else "",
+            f"signed in as {server.account}" if server.account else "",
         ]
         if described := dot.join(part for part in about if part):
             facts.append(line(described, "$muted"))
