@@ -29,6 +29,9 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoggedOut,
+    Login,
+    LoginDone,
     LoginStep,
     LogPage,
     ToolPage,
@@ -94,8 +97,20 @@ class Posed:
     async def act(self, server: str, action: Action) -> None:
         await self._client.act(server, action)
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep:
-        return self.pose(await self._client.login(server, device=device, agreed=agreed))
+    async def login(self, wish: Login) -> LoginStep:
+        return self.pose(await self._client.login(wish))
+
+    async def login_wait(self, server: str) -> LoginDone:
+        return await self._client.login_wait(server)
+
+    async def login_paste(self, server: str, address: str) -> None:
+        await self._client.login_paste(server, address)
+
+    async def login_cancel(self, server: str) -> None:
+        await self._client.login_cancel(server)
+
+    async def logout(self, server: str, *, reset: bool) -> LoggedOut:
+        return await self._client.logout(server, reset=reset)
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         return await self._client.tools(server, after=after, limit=limit)

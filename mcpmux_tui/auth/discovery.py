@@ -35,7 +35,7 @@ class Discovery:
     """Everything a sign-in needs to know of the other side."""
 
     resource: str
-    """The server's own address, as the resource indicator (RFC 8707)."""
+    """The resource indicator (RFC 8707): as the server publishes it, else its address."""
     issuer: str
     endpoints: Endpoints
     scopes: tuple[str, ...] = ()
@@ -74,7 +74,8 @@ async def discover(
             server = _guessed(issuer)
             concerns.append("It does not say how either: the usual addresses are tried.")
     else:
-        if concern := _foreign(metadata.get("resource"), resource):
+        resource, concern = _published(metadata.get("resource"), resource)
+        if concern:
             concerns.append(concern)
         named = metadata.get("authorization_servers")
         first = named[0] if isinstance(named, list) and named else None
@@ -206,15 +207,17 @@ async def _endpoints(server: Mapping[str, object], fetcher: Fetcher) -> Endpoint
     )
 
 
-def _foreign(named: object, resource: str) -> str:
-    """Why a person should look at the resource a server says it is. Raises SignInFailed."""
+def _published(named: object, resource: str) -> tuple[str, str]:
+    """The resource a server says it is, to the letter (RFC 9728, 3.3), and what a person should
+    know about that. Raises SignInFailed."""
     if not isinstance(named, str):
-        return ""
-    theirs = canonical(named)
+        return resource, ""
+    theirs = canonical(named) if "#" not in named else ""
     if theirs == resource:
-        return ""
+        return named, ""
     if theirs == _origin(resource):
-        return f"The sign-in is good for all of {urlsplit(resource).netloc}, not this server alone."
+        host = urlsplit(resource).netloc
+        return named, f"The sign-in is good for all of {host}, not this server alone."
     raise SignInFailed(
         f"The server says that it is {one_line(named, 200)}, which is not its address.",
         "Correct `url` in its entry, or ask its operator.",

@@ -7,3 +7,10 @@ from mcpmux_tui.model.errors import McpmuxError
 
 class SignInFailed(McpmuxError):
     """A sign-in cannot begin or did not end well; nothing that was kept has changed."""
+
+
+class SignInDeclined(SignInFailed):
+    """A person said no at the authorization server."""
+
+    def __init__(self) -> None:
+        super().__init__("The sign-in was declined.", "")

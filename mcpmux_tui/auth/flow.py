@@ -13,8 +13,8 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -24,7 +24,7 @@ from mcpmux_tui.auth import exchange
 from mcpmux_tui.auth.callback import Callback, parameters
 from mcpmux_tui.auth.challenge import DESCRIPTION_LIMIT, Challenge, error_code
 from mcpmux_tui.auth.discovery import Discovery, discover
-from mcpmux_tui.auth.failed import SignInFailed
+from mcpmux_tui.auth.failed import SignInDeclined, SignInFailed
 from mcpmux_tui.auth.fetch import Fetcher
 from mcpmux_tui.auth.grant import Grant, Registration, Tokens
 from mcpmux_tui.auth.limits import Limits
@@ -59,10 +59,17 @@ class Pending:
     host: str
     """Where one consents."""
     scopes: tuple[str, ...]
+    """Those asked for."""
+    offered: tuple[str, ...]
+    """Those that could be asked for."""
     concerns: tuple[str, ...]
     """To say yes to first, a sentence each."""
+    redirect: str = ""
+    """Where the browser brings the answer by itself."""
     code: str = ""
-    """To enter there; empty where the browser brings the answer by itself."""
+    """To enter at the address, where it does not."""
+    by_device: bool = False
+    """Whether one can sign in by such a code."""
 
 
 class SignIn:
@@ -93,10 +100,18 @@ class SignIn:
         self._client: Registration | None = None
         self._device: Mapping[str, object] = {}
 
-    async def begin(self, *, port: int = 0, device: bool = False, agreed: bool = False) -> Pending:
+    async def begin(
+        self,
+        *,
+        port: int = 0,
+        device: bool = False,
+        agreed: bool = False,
+        scopes: Sequence[str] | None = None,
+    ) -> Pending:
         """Find out where one signs in, and as whom. Raises SignInFailed.
 
-        With concerns that were not `agreed` to it ends there.
+        With concerns that were not `agreed` to it ends there. Of the scopes that could be asked
+        for, only those in `scopes` are, where that is given.
         """
         wanted = self._wanted
         missing = wanted.kept.missing_scopes if wanted.kept else ()
@@ -107,12 +122,23 @@ class SignIn:
         if wanted.kept is not None and wanted.kept.issuer:
             moved = wanted.kept.differences(found.issuer, found.endpoints)
             concerns += tuple(f"Since the last sign-in: {each}." for each in moved)
-        host = one_line(urlsplit(found.endpoints.authorization).hostname or "", 200)
+        pending = Pending(
+            address="",
+            host=one_line(urlsplit(found.endpoints.authorization).hostname or "", 200),
+            scopes=found.scopes,
+            offered=found.scopes,
+            concerns=concerns,
+            by_device=found.endpoints.device is not None,
+        )
+        if scopes is not None:
+            kept_scopes = tuple(scope for scope in found.scopes if scope in scopes)
+            found = self._found = replace(found, scopes=kept_scopes)
+            pending = replace(pending, scopes=kept_scopes)
         if concerns and not agreed:
-            return Pending("", host, found.scopes, concerns)
+            return pending
         kept = wanted.kept.registration if wanted.kept else None
         if device:
-            return await self._begin_device(found, kept, concerns)
+            return await self._begin_device(found, kept, pending)
         # Bound before anything is registered or opened: nobody else may take the answer.
         await self._callback.listen(port)
         self._answer = self._callback.expect(self._state)
@@ -143,7 +169,7 @@ class SignIn:
         if "offline_access" in found.scopes:
             query["prompt"] = "consent"
         address = _with_query(found.endpoints.authorization, query)
-        return Pending(address, host, found.scopes, concerns)
+        return replace(pending, address=address, redirect=self._callback.redirect_uri)
 
     async def finish(self) -> Grant:
         """What the sign-in brings, once the person has consented. Raises SignInFailed."""
@@ -237,7 +263,7 @@ class SignIn:
         return tokens, _account(answer.get("id_token"))
 
     async def _begin_device(
-        self, found: Discovery, kept: Registration | None, concerns: tuple[str, ...]
+        self, found: Discovery, kept: Registration | None, pending: Pending
     ) -> Pending:
         if found.endpoints.device is None:
             raise SignInFailed(
@@ -263,9 +289,12 @@ class SignIn:
         if not usable or not isinstance(code, str) or not isinstance(secret, str):
             raise SignInFailed("Its authorization server gave no device code that can be used.")
         self._device = device
-        host = one_line(urlsplit(str(address)).hostname or "", 200)
-        shown = one_line(str(address), 2_000)
-        return Pending(shown, host, found.scopes, concerns, code=one_line(code, 40))
+        return replace(
+            pending,
+            address=one_line(str(address), 2_000),
+            host=one_line(urlsplit(str(address)).hostname or "", 200),
+            code=one_line(code, 40),
+        )
 
     async def _by_device(self) -> tuple[Tokens, str | None]:
         found, client = self._settled()
@@ -287,7 +316,7 @@ class SignIn:
                     case "slow_down":
                         pause += _DEVICE_PAUSE
                     case "access_denied":
-                        raise SignInFailed("The sign-in was declined.", "") from None
+                        raise SignInDeclined from None
                     case "expired_token":
                         raise SignInFailed("The code has expired.", "Begin again.") from None
                     case _:
@@ -297,7 +326,7 @@ class SignIn:
 def _declined(answer: Mapping[str, str]) -> McpmuxError:
     error = error_code(answer.get("error")) or "an error"
     if error == "access_denied":
-        return SignInFailed("The sign-in was declined.", "")
+        return SignInDeclined()
     told = one_line(answer.get("error_description", ""), DESCRIPTION_LIMIT)
     return SignInFailed(
         f"The authorization server answered {error}{f' ({told})' if told else ''}.", "Begin again."

@@ -373,7 +373,12 @@ class TokenManager:
     def _still(self, trouble: NotConnected) -> NotConnected:
         """The same trouble, for one more call."""
         if isinstance(trouble, SignInRequired):
-            return SignInRequired(trouble.message, trouble.hint, scopes=trouble.scopes)
+            return SignInRequired(
+                trouble.message,
+                trouble.hint,
+                scopes=trouble.scopes,
+                unreadable=trouble.unreadable,
+            )
         rest = max(0.0, self._next_try - self._clock.monotonic())
         return TokenUnavailable(trouble.message, trouble.hint, retry_after=rest)
 
@@ -441,6 +446,7 @@ def _locked(error: VaultError) -> SignInRequired:
     return SignInRequired(
         f"has its sign-in in the keyring, which gives nothing: {error.message.rstrip('.')}",
         error.hint,
+        unreadable=True,
     )
 
 

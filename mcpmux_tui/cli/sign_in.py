@@ -15,7 +15,7 @@ import click
 from mcpmux_tui import browser
 from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
 from mcpmux_tui.control.client import Client
-from mcpmux_tui.control.protocol import LoggedOut, LoginDone, LoginStep
+from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.model.errors import ControlError, McpmuxError, NoEngine, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _CANNOT_TELL = 2
 class Door(Protocol):
     """Whoever signs in: the running engine, or this command by itself."""
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep: ...
+    async def login(self, wish: Login) -> LoginStep: ...
 
     async def login_wait(self, server: str) -> LoginDone: ...
 
@@ -108,10 +108,11 @@ async def _login(
     instance: Instance, name: str, opens: bool, device: bool, seconds: float | None
 ) -> None:
     async with _door(instance) as door:
-        step = await door.login(name, device=device, agreed=False)
+        wish = Login(server=name, device=device)
+        step = await door.login(wish)
         if not step.address:
             _ask(step)
-            step = await door.login(name, device=device, agreed=True)
+            step = await door.login(wish.model_copy(update={"agreed": True}))
         _show(step)
         if opens and not step.code:
             try:

@@ -101,10 +101,9 @@ class Client:
             "answer", protocol.Answer(question=question, verdict=verdict, typed=dict(typed))
         )
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> protocol.LoginStep:
+    async def login(self, wish: protocol.Login) -> protocol.LoginStep:
         """Begin a sign-in, or get the one under way. Raises ControlError."""
-        request = protocol.Login(server=server, device=device, agreed=agreed)
-        return await self._ask("login", request, protocol.LoginStep)
+        return await self._ask("login", wish, protocol.LoginStep)
 
     async def login_wait(self, server: str) -> protocol.LoginDone:
         """Wait until a person has signed in. Raises ControlError with why nobody has."""

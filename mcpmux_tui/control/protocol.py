@@ -131,11 +131,15 @@ class Answer(Frozen):
 
 
 class Login(Frozen):
-    """`login`: begin a sign-in; `agreed` to the concerns that were named before."""
+    """`login`: begin a sign-in, or get the one under way."""
 
     server: str
     device: bool = False
+    """By a code that is entered on any machine."""
     agreed: bool = False
+    """To the concerns that were named before."""
+    scopes: tuple[str, ...] | None = None
+    """Of those offered, the only ones to ask for."""
 
 
 class LoginStep(Frozen):
@@ -146,9 +150,18 @@ class LoginStep(Frozen):
     host: str = ""
     """Where one consents."""
     scopes: tuple[str, ...] = ()
+    """Those asked for."""
+    offered: tuple[str, ...] = ()
+    """Those that could be asked for."""
     concerns: tuple[str, ...] = ()
+    redirect: str = ""
+    """Where the browser brings the answer, on the engine's machine."""
     code: str = ""
     """To enter there (device code)."""
+    by_device: bool = False
+    """Whether one can sign in by such a code."""
+    since: float = 0.0
+    """Unix time at which it began."""
 
 
 class OneServer(Frozen):

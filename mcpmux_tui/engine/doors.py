@@ -94,9 +94,7 @@ class Doors:
     async def _login(self, params: Params) -> BaseModel:
         wish = protocol.Login.model_validate(params)
         launch = await self._hub.remote_launch(wish.server)
-        return await self._hub.sign_ins.begin(
-            wish.server, launch, device=wish.device, agreed=wish.agreed
-        )
+        return await self._hub.sign_ins.begin(wish, launch)
 
     async def _login_wait(self, params: Params) -> BaseModel:
         return await self._hub.sign_ins.wait(protocol.OneServer.model_validate(params).server)

@@ -33,6 +33,7 @@ from mcpmux_tui.model.server import (
     ProxySnapshot,
     ServerSnapshot,
     allowed_actions,
+    suggested_action,
 )
 from mcpmux_tui.model.spec import Config, HttpLaunch, ServerSpec
 from mcpmux_tui.proxy import Proxy
@@ -79,7 +80,7 @@ class Hub:
             self._vault,
             instance.folder,
             changed=lambda _: self._changed(),
-            signed_in=self._signed_in,
+            ready=self._retry_sign_in,
             failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
         )
         self._cache = ListCache(instance.folder / "lists")
@@ -177,19 +178,32 @@ class Hub:
         if (signed := self.sign_ins.signed(snapshot.name)) is not None:
             warnings += (signed.warning,) if signed.warning else ()
             if signed.signed_in:
-                changes = {"account": signed.account or "", "renews_at": signed.renews_at}
-        under_way = self.sign_ins.under_way(snapshot.name)
-        if under_way is not None and snapshot.state is Health.NEEDS_SIGN_IN:
-            changes |= {
-                "state": Health.SIGNING_IN,
-                "since": under_way.since,
-                "summary": f"waits for you at {under_way.step.host}",
-                "detail": f"Open this address to sign in: {under_way.step.address}",
-                "action": Action.CANCEL,
-            }
+                changes = {
+                    "signed_in": True,
+                    "account": signed.account or "",
+                    "renews_at": signed.renews_at,
+                }
+        if snapshot.state is Health.NEEDS_SIGN_IN:
+            changes |= self._signing_in(snapshot)
         if warnings:
             changes["warnings"] = (*snapshot.warnings, *warnings)
         return snapshot.model_copy(update=changes) if changes else snapshot
+
+    def _signing_in(self, snapshot: ServerSnapshot) -> dict[str, object]:
+        """What a sign-in under way, or the end of the last one, changes in a row."""
+        if (under_way := self.sign_ins.under_way(snapshot.name)) is not None:
+            step = under_way.step
+            return {
+                "state": Health.SIGNING_IN,
+                "since": step.since,
+                "summary": f"at {step.host}",
+                "detail": f"It waits for you at {step.host}. `c` shows the address again, and so"
+                f" does `mcpmux login {snapshot.name}`.",
+                "action": suggested_action(Health.SIGNING_IN),
+            }
+        if (failure := self.sign_ins.failure(snapshot.name)) is not None:
+            return {"summary": failure.message, "detail": f"{failure}\n{snapshot.detail}"}
+        return {}
 
     def supervisor(self, name: str) -> Supervisor:
         """The named server. Raises ControlError."""
@@ -252,7 +266,7 @@ class Hub:
             supervisor.post(Action.RESTART)
         return told
 
-    def _signed_in(self, name: str) -> None:
+    def _retry_sign_in(self, name: str) -> None:
         supervisor = self._supervisors.get(name)
         if supervisor is not None and supervisor.snapshot.state is not Health.DISABLED:
             supervisor.post(Action.RESTART)

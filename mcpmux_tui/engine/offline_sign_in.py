@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mcpmux_tui.config.resolve import EnvironmentValues
-from mcpmux_tui.control.protocol import LoggedOut, LoginDone, LoginStep
+from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.sign_ins import SignIns, vault
@@ -50,10 +50,9 @@ class Alone:
         self._config = config
         self._sign_ins = sign_ins
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep:
+    async def login(self, wish: Login) -> LoginStep:
         """Begin a sign-in."""
-        launch = await remote_launch(self._config, server)
-        return await self._sign_ins.begin(server, launch, device=device, agreed=agreed)
+        return await self._sign_ins.begin(wish, await remote_launch(self._config, wish.server))
 
     async def login_wait(self, server: str) -> LoginDone:
         """Wait for its end."""

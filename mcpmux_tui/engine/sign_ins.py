@@ -16,8 +16,8 @@ from mcpmux_tui.auth.record import Record
 from mcpmux_tui.auth.tokens import SignIn as Signed
 from mcpmux_tui.auth.tokens import TokenManager
 from mcpmux_tui.auth.turns import Turns
-from mcpmux_tui.control.protocol import LoginDone, LoginStep
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.control.protocol import Login, LoginDone, LoginStep
+from mcpmux_tui.model.errors import ControlError, McpmuxError, SignInRequired
 from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.secret import Secret
 from mcpmux_tui.model.spec import HttpLaunch, VaultBackend
@@ -55,12 +55,11 @@ class UnderWay:
     step: LoginStep
     sign_in: SignIn
     done: asyncio.Task[LoginDone]
-    since: float
 
 
 class SignIns:
     """All of one engine. `changed` is called with a server whose sign-in is not what it was,
-    `signed_in` with one that has new tokens, `failed` with one and why it has none."""
+    `ready` with one that may be tried again, `failed` with one and why nobody is signed in."""
 
     def __init__(
         self,
@@ -68,18 +67,19 @@ class SignIns:
         folder: Path,
         *,
         changed: Callable[[str], None] = lambda _: None,
-        signed_in: Callable[[str], None] = lambda _: None,
+        ready: Callable[[str], None] = lambda _: None,
         failed: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._secrets = secrets
         self._index = secrets.index
         self._folder = folder
         self._changed = changed
-        self._signed_in = signed_in
+        self._ready = ready
         self._failed = failed
         self._turns = Turns()
         self._managers: dict[str, tuple[str, TokenManager]] = {}
         self._under_way: dict[str, UnderWay] = {}
+        self._failures: dict[str, McpmuxError] = {}
         self._callback: Callback | None = None
 
     def authorize(self, server: str, launch: HttpLaunch) -> httpx2.Auth | None:
@@ -99,6 +99,10 @@ class SignIns:
         """The sign-in that waits for a person, if there is one."""
         return self._under_way.get(server)
 
+    def failure(self, server: str) -> McpmuxError | None:
+        """Why the last sign-in came to nothing, until the next one."""
+        return self._failures.get(server)
+
     async def look(self, server: str, launch: HttpLaunch) -> Signed:
         """What is known of a server's sign-in, its kept tokens included.
 
@@ -108,25 +112,36 @@ class SignIns:
         await manager.load()
         return manager.sign_in
 
-    async def begin(
-        self, server: str, launch: HttpLaunch, *, device: bool, agreed: bool
-    ) -> LoginStep:
+    async def begin(self, wish: Login, launch: HttpLaunch) -> LoginStep:
         """Begin a sign-in; a second wish for one gets the same. Raises McpmuxError."""
+        server = wish.server
         if launch.brings_authorization:
             raise ControlError(
                 f"{server} brings an `Authorization` header: nobody signs in to it.",
                 "Remove that from its `headers` to sign in instead.",
             )
         known = self._under_way.get(server)
-        if known is not None and bool(known.step.code) == device:
+        if known is not None and _same(known.step, wish):
             return known.step
         self.cancel(server)
+        self._failures.pop(server, None)
+        try:
+            return await self._begin(wish, launch)
+        except McpmuxError as error:
+            self._fail(server, error)
+            raise
+
+    async def _begin(self, wish: Login, launch: HttpLaunch) -> LoginStep:
+        server = wish.server
         from mcpmux_tui.auth.callback import Callback
         from mcpmux_tui.auth.fetch import Fetcher, is_inside, resolve
         from mcpmux_tui.auth.flow import SignIn, Wanted
 
         manager = self._manager(server, launch)
-        await manager.load()
+        try:
+            await manager.load()
+        except SignInRequired as error:
+            raise ControlError(f"{server} {error.message}.", error.hint) from error
         if self._callback is None:
             self._callback = Callback()
         host = urlsplit(launch.url).hostname or ""
@@ -141,21 +156,28 @@ class SignIns:
         sign_in = SignIn(wanted, self._callback, Fetcher(inside=inside))
         pending = await sign_in.begin(
             port=_port(kept.registration.redirect_uri if kept and kept.registration else None),
-            device=device,
-            agreed=agreed or (is_loopback(host) and inside),
+            device=wish.device,
+            agreed=wish.agreed or (is_loopback(host) and inside),
+            scopes=wish.scopes,
         )
         step = LoginStep(
             address=pending.address,
             host=pending.host,
             scopes=pending.scopes,
+            offered=pending.offered,
             concerns=pending.concerns,
+            redirect=pending.redirect,
             code=pending.code,
+            by_device=pending.by_device,
+            since=time.time(),
         )
         if not pending.address:
             return step
-        done = asyncio.create_task(self._finish(server, sign_in, manager), name=f"{server}-sign-in")
+        done = asyncio.create_task(
+            self._finish(server, sign_in, manager, step.offered), name=f"{server}-sign-in"
+        )
         done.add_done_callback(lambda _: self._over(server, done))
-        self._under_way[server] = UnderWay(step, sign_in, done, time.time())
+        self._under_way[server] = UnderWay(step, sign_in, done)
         self._changed(server)
         return step
 
@@ -183,11 +205,13 @@ class SignIns:
         Raises McpmuxError.
         """
         self.cancel(server)
+        self._failures.pop(server, None)
         return await self._manager(server, launch).logout(reset=reset)
 
     async def forget(self, server: str) -> None:
         """A server was removed: nothing of it stays. Raises McpmuxError."""
         self.cancel(server)
+        self._failures.pop(server, None)
         known = self._managers.pop(server, None)
         if known is not None:
             await known[1].forget()
@@ -222,21 +246,46 @@ class SignIns:
         self._managers[server] = (bound, manager)
         return manager
 
-    async def _finish(self, server: str, sign_in: SignIn, manager: TokenManager) -> LoginDone:
-        grant = await sign_in.finish()
+    async def _finish(
+        self, server: str, sign_in: SignIn, manager: TokenManager, offered: tuple[str, ...]
+    ) -> LoginDone:
+        from mcpmux_tui.auth.failed import SignInDeclined
+
+        try:
+            grant = await sign_in.finish()
+        except SignInDeclined:
+            if missing := manager.sign_in.missing_scopes:
+                # Who declined more rights goes on with those there are.
+                await manager.decline(missing)
+                self._ready(server)
+            raise
+        granted = grant.tokens.scopes if grant.tokens else ()
+        if refused := tuple(scope for scope in offered if scope not in granted):
+            grant = grant.refused(refused, time.time())
         await manager.adopt(grant)
-        self._signed_in(server)
+        self._ready(server)
         known = manager.sign_in
         passing = f"It is not kept: {why}." if (why := self._secrets.passing) else ""
         return LoginDone(account=known.account or "", warning=known.warning or passing)
 
     def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
-            self._failed(server, str(error))
+        if not done.cancelled() and isinstance(error := done.exception(), McpmuxError):
+            self._fail(server, error)
         known = self._under_way.get(server)
         if known is not None and known.done is done:
             del self._under_way[server]
         self._changed(server)
+
+    def _fail(self, server: str, error: McpmuxError) -> None:
+        self._failures[server] = error
+        self._failed(server, str(error))
+        self._changed(server)
+
+
+def _same(step: LoginStep, wish: Login) -> bool:
+    """Whether the sign-in under way is the one that is wished for."""
+    asks = wish.scopes is None or set(wish.scopes) == set(step.scopes)
+    return bool(step.code) == wish.device and asks
 
 
 def _binding(launch: HttpLaunch) -> str:

@@ -149,12 +149,21 @@ class NotConnected(UpstreamError):
 class SignInRequired(NotConnected):
     """A person has to sign in; `scopes` are those the server asks for besides the granted ones.
 
-    `message` is a phrase that follows the server's name.
+    `message` is a phrase that follows the server's name. With `unreadable`, somebody may be signed
+    in already: what is kept of it cannot be read now.
     """
 
-    def __init__(self, message: str, hint: str = "", *, scopes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        scopes: tuple[str, ...] = (),
+        unreadable: bool = False,
+    ) -> None:
         super().__init__(message, hint)
         self.scopes = scopes
+        self.unreadable = unreadable
 
 
 class TokenUnavailable(NotConnected):

@@ -70,7 +70,7 @@ _SUGGESTED = {
     Health.CONNECTED: Action.DISCONNECT,
     Health.DEGRADED: Action.RETRY,
     Health.NEEDS_SIGN_IN: Action.SIGN_IN,
-    Health.SIGNING_IN: Action.CANCEL,
+    Health.SIGNING_IN: Action.SIGN_IN,
     Health.NEEDS_INPUT: Action.RETRY,
     Health.RECONNECTING: Action.RETRY,
     Health.FAILED: Action.RETRY,
@@ -93,6 +93,8 @@ def allowed_actions(health: Health) -> frozenset[Action]:
         allowed.add(suggested)
     if health is Health.NEEDS_SIGN_IN:
         allowed.add(Action.RETRY)
+    if health is Health.SIGNING_IN:
+        allowed.add(Action.CANCEL)
     if health in {Health.RECONNECTING, Health.DEGRADED}:
         allowed |= {Action.DISCONNECT, Action.CANCEL}
     return frozenset(allowed)
@@ -130,6 +132,7 @@ class ServerSnapshot(Frozen):
     last_call: str = ""
     """The tool called last, by the server's own name."""
     warnings: tuple[str, ...] = ()
+    signed_in: bool = False
     account: str = ""
     """Who is signed in, where the server's authorization server told."""
     renews_at: float | None = None

@@ -16,7 +16,7 @@ from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
 from mcpmux_tui.ui.crash import CrashGuard, describe
-from mcpmux_tui.ui.dialogs.quit import QuitDialog
+from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal

@@ -69,6 +69,12 @@ def short_time(seconds: float) -> str:
     return f"{days}d {hours % 24}h"
 
 
+def stopwatch(seconds: float) -> str:
+    """A span of time that a person watches, such as "0:42"."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes}:{rest:02d}"
+
+
 def short_count(count: int) -> str:
     """A count in at most five cells, such as "140", "1.2k" or "3.4M"."""
     if count < 1_000:

@@ -10,6 +10,9 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoggedOut,
+    Login,
+    LoginDone,
     LoginStep,
     LogPage,
     ToolPage,
@@ -26,7 +29,15 @@ class Engine(Protocol):
 
     async def act(self, server: str, action: Action) -> None: ...
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep: ...
+    async def login(self, wish: Login) -> LoginStep: ...
+
+    async def login_wait(self, server: str) -> LoginDone: ...
+
+    async def login_paste(self, server: str, address: str) -> None: ...
+
+    async def login_cancel(self, server: str) -> None: ...
+
+    async def logout(self, server: str, *, reset: bool) -> LoggedOut: ...
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage: ...
 

@@ -42,24 +42,28 @@ RESTART = Key(
 TOGGLE = Key(
     "server.toggle", "x", "x", "toggle_enabled", "Disable", "Server", "in the config", footer=2
 )
+LOG_OUT = Key(
+    "server.logout", "o", "o", "log_out", "Log out", "Server",
+    "revoke and delete its tokens", footer=3,
+)  # fmt: skip
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
-    "what a client needs to connect", short="Copy", footer=3,
+    "what a client needs to connect", short="Copy", footer=4,
 )  # fmt: skip
 IMPORT = Key(
-    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools", footer=4
+    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools", footer=5
 )
 FILTER = Key(
     "list.filter", "slash", "/", "filter", "Filter", "Find",
-    "show matching servers; !text the others", footer=5,
+    "show matching servers; !text the others", footer=6,
 )  # fmt: skip
 BACK = Key("nav.back", "escape", "esc", "back", "Back", "Find", "clear filter and messages")
 LEFTOVERS = Key(
     "app.leftovers", "K", "K", "end_leftovers", "End leftovers", "mcpmux",
     "end what an earlier run left behind",
 )  # fmt: skip
-HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=6)
-QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=7)
+HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=7)
+QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=8)
 
 KEEP = Key("filter.keep", "enter", "enter", "keep_filter", "Keep", "Find", "use the filter")
 CLEAR = Key("filter.clear", "escape", "esc", "back", "Clear", "Find", "show all servers")
@@ -76,7 +80,8 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-SCREEN = (CONNECT, RESTART, TOGGLE, COPY, IMPORT, FILTER, HELP, QUIT, BACK, LEFTOVERS)
+SCREEN = (CONNECT, RESTART, TOGGLE, LOG_OUT, COPY, IMPORT, FILTER, HELP, QUIT, BACK, LEFTOVERS)
+_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 
@@ -118,13 +123,13 @@ def toggle(server: ServerSnapshot) -> Action:
 
 def refusal(key: Key, context: Context) -> str:
     """Why a key would do nothing now, one sentence; empty when it does something."""
-    if key in (CONNECT, RESTART, TOGGLE, COPY, IMPORT, LEFTOVERS) and not context.engine:
+    if key in (*_OF_A_SERVER, COPY, IMPORT, LEFTOVERS) and not context.engine:
         return "The engine has ended."
     if key is LEFTOVERS and not context.leftovers:
         return "No earlier run left anything behind."
     if key is FILTER and not context.any_server:
         return "There are no servers to filter."
-    if key not in (CONNECT, RESTART, TOGGLE):
+    if key not in _OF_A_SERVER:
         return ""
     server = context.server
     if server is None:
@@ -133,6 +138,8 @@ def refusal(key: Key, context: Context) -> str:
         return f"{server.name} is stopping; wait a moment."
     if key is RESTART and server.state is Health.DISABLED:
         return f"{server.name} is disabled; c enables it."
+    if key is LOG_OUT and not server.signed_in:
+        return f"Nobody is signed in to {server.name}."
     if key is CONNECT and server.action is None:
         return f"There is nothing to do for {server.name} now."
     return ""

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from mcpmux_tui.model.channel import Kind, Lists
-from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected
+from mcpmux_tui.model.errors import InputMissing, McpmuxError, NotConnected, SignInRequired
 from mcpmux_tui.model.server import Action, Health, ServerSnapshot, suggested_action, target_of
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch, transport_of
 from mcpmux_tui.text import clean, one_line
@@ -60,7 +60,7 @@ def snapshot(
         state=health,
         summary=one_line(_summary(spec, condition, tools), 200),
         detail=clean(_detail(condition, tools)),
-        action=_suggested(spec, health),
+        action=_suggested(spec, condition),
         transport=transport_of(launch),
         target=target_of(spec.launch),
         era=peer.version if peer else None,
@@ -81,11 +81,13 @@ def snapshot(
     )
 
 
-def _suggested(spec: ServerSpec, health: Health) -> Action | None:
-    launch = spec.launch
-    if isinstance(launch, HttpLaunch) and launch.brings_authorization:
-        return Action.RETRY if health is Health.NEEDS_SIGN_IN else suggested_action(health)
-    return suggested_action(health)
+def _suggested(spec: ServerSpec, condition: Condition) -> Action | None:
+    if condition.health is Health.NEEDS_SIGN_IN:
+        launch, error = spec.launch, condition.error
+        brings = isinstance(launch, HttpLaunch) and launch.brings_authorization
+        if brings or (isinstance(error, SignInRequired) and error.unreadable):
+            return Action.RETRY
+    return suggested_action(condition.health)
 
 
 def refusal(name: str, condition: Condition) -> NotConnected:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -274,6 +274,8 @@ async def test_a_resource_that_is_somebody_else_s_is_refused_and_a_whole_host_is
         visit = Visit(server)
         (concern,) = (await visit.sign_in.begin()).concerns
         assert "not this server alone" in concern
+        address = (await visit.sign_in.begin(agreed=True)).address
+        assert parse_qs(urlsplit(address).query)["resource"] == [server.url]
         visit.sign_in.close()
 
 

@@ -27,11 +27,15 @@ CHOSEN = tuple(
 
 REQUIRED = {"2025-11-25": 30, "2026-07-28": 37}
 """The revisions with a frozen list of requirements, and how many server scenarios each has."""
+SIGN_IN = {"2025-11-25": 14, "2026-07-28": 25}
+"""How many client scenarios of each are about signing in."""
 
 LAUNCHER = Path(__file__).with_name("reference_server.py")
 LISTENS = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 SCENARIO_MS = 10_000
 """What a scenario takes that waits for an answer in vain; others take 0.1 s."""
+CLIENT_MS = 90_000
+"""What a client may take; one here starts an engine and commands."""
 RUN_SECONDS = 600.0
 
 
@@ -91,6 +95,22 @@ class Parts:
         assert len(names) == REQUIRED[revision], listed
         return [name for name in names if not CHOSEN or name in CHOSEN]
 
+    def sign_in_scenarios(self, revision: str) -> list[str]:
+        """The client scenarios about signing in, without those that were not chosen."""
+        listed = self.conformance("list", "--client", "--requirements", revision)
+        _, _, section = listed.partition("\nClient scenarios")
+        names = re.findall(r"^  - (auth/\S+)$", section.partition("\n\n")[0], re.MULTILINE)
+        assert len(names) == SIGN_IN[revision], listed
+        return [name for name in names if not CHOSEN or name in CHOSEN]
+
+    def run_client(self, command: str, revision: str, scenario: str, results: Path) -> Result:
+        """Run one scenario against a client, which is started with an address."""
+        printed = self.conformance(
+            "client", "--command", command, "--scenario", scenario, "--spec-version", revision,
+            "--timeout", str(CLIENT_MS), "--output-dir", str(results),
+        )  # fmt: skip
+        return result(results, scenario, printed)
+
     def run(self, url: str, revision: str, results: Path) -> dict[str, Result]:
         """Run the scenarios of a revision against a server; the checks stay in `results`."""
         names = self.scenarios(revision)
@@ -102,9 +122,7 @@ class Parts:
             )
         else:
             printed = self.conformance("server", *to, "--requirements", revision)
-        results.mkdir(exist_ok=True)
-        (results / "printed.txt").write_text(printed, encoding="utf-8")
-        return {name: result(results, name) for name in names}
+        return {name: result(results, f"server-{name}", printed) for name in names}
 
     def command(self, transport: str) -> list[str]:
         """How to start the reference server."""
@@ -133,11 +151,11 @@ class Parts:
                     process.kill()
 
 
-def result(results: Path, scenario: str) -> Result:
+def result(results: Path, scenario: str, printed: str) -> Result:
     """Read the checks of a scenario; its folder's name ends in the time of day."""
-    found = list(results.glob(f"server-{scenario}-20*/checks.json"))
+    found = list(results.glob(f"{scenario}-20*/checks.json"))
     if not found:
-        return Result(0, ("it left no checks: see printed.txt",), 0)
+        return Result(0, (f"it left no checks: {' '.join(printed.split())[-400:]}",), 0)
     (path,) = found
     checks = json.loads(path.read_text(encoding="utf-8"))
     passed = sum(check["status"] == "SUCCESS" for check in checks)

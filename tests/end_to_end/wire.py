@@ -87,7 +87,8 @@ class HttpWire(Wire):
         if self.era == "modern":
             headers["mcp-protocol-version"] = MODERN
             headers["mcp-method"] = message["method"]
-            headers["mcp-name"] = message["params"]["name"]
+            if "name" in message["params"]:
+                headers["mcp-name"] = message["params"]["name"]
         response = await self._client.post(self._url, content=compact(message), headers=headers)
         if "id" not in message:
             assert response.status_code == 202

@@ -12,6 +12,9 @@ from mcpmux_tui.control.protocol import (
     ClientEntry,
     Found,
     Imported,
+    LoggedOut,
+    Login,
+    LoginDone,
     LoginStep,
     LogLine,
     LogPage,
@@ -71,7 +74,20 @@ class FakeEngine:
             version="0.1.0",
         )
         self.acts: list[tuple[str, Action]] = []
-        self.step = LoginStep(address="https://as.example/x?y=1", host="as.example")
+        self.step: LoginStep | ControlError = LoginStep(
+            address="https://as.example/x?y=1",
+            host="as.example",
+            scopes=("read", "write"),
+            offered=("read", "write"),
+            redirect="http://127.0.0.1:41871/callback",
+            by_device=True,
+            since=NOW,
+        )
+        self.wishes: list[Login] = []
+        self.done: asyncio.Future[LoginDone]
+        self.pasted: list[str] = []
+        self.cancelled: list[str] = []
+        self.logged_out: list[str] = []
         self.found = Found()
         self.added: list[tuple[str, ...]] = []
         self.tool_pages: dict[str, ToolPage] = {}
@@ -132,10 +148,32 @@ class FakeEngine:
         state = _AFTER[action]
         self.put(now.model_copy(update={"state": state, "action": suggested_action(state)}))
 
-    async def login(self, server: str, *, device: bool, agreed: bool) -> LoginStep:
-        self.acts.append((server, Action.SIGN_IN))
+    async def login(self, wish: Login) -> LoginStep:
+        self.wishes.append(wish)
         await self._answer()
-        return self.step
+        if isinstance(self.step, ControlError):
+            raise self.step
+        if self.step.concerns and not wish.agreed:
+            return self.step.model_copy(update={"address": ""})
+        asked = self.step.scopes if wish.scopes is None else wish.scopes
+        code = "ABCD-EFGH" if wish.device else ""
+        return self.step.model_copy(update={"scopes": asked, "code": code})
+
+    async def login_wait(self, server: str) -> LoginDone:
+        self.done = asyncio.get_running_loop().create_future()
+        return await self.done
+
+    async def login_paste(self, server: str, address: str) -> None:
+        self.pasted.append(address)
+        if "state=" not in address:
+            raise ControlError("That address does not belong to this sign-in.")
+
+    async def login_cancel(self, server: str) -> None:
+        self.cancelled.append(server)
+
+    async def logout(self, server: str, *, reset: bool) -> LoggedOut:
+        self.logged_out.append(server)
+        return LoggedOut(told=False)
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         await self._answer()

@@ -302,7 +302,7 @@ async def test_the_filter_is_live_can_be_inverted_and_ends_with_esc(tmp_path: Pa
         await ui.press("escape")
         assert len(ui.names) == 12
         assert ui.app.focused is not None
-        await ui.press("j", "c")
+        await ui.press("j", "r")
         assert len(ui.engine.acts) == 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,13 +12,14 @@ from textual.containers import Container, Horizontal
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from mcpmux_tui import browser
 from mcpmux_tui.control.protocol import Found, Imported
-from mcpmux_tui.model.errors import McpmuxError, UsageError
+from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
+from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keys import (
     CONNECT,
@@ -26,6 +27,7 @@ from mcpmux_tui.ui.keys import (
     FILTER,
     IMPORT,
     LEFTOVERS,
+    LOG_OUT,
     RESTART,
     SCREEN,
     TOGGLE,
@@ -195,8 +197,38 @@ class ServersScreen(Screen[None]):
     def action_suggested(self) -> None:
         """Do what the footer says for `c`."""
         server = self._selected
-        if not self._refused(CONNECT) and server is not None and server.action is not None:
+        if self._refused(CONNECT) or server is None or server.action is None:
+            return
+        if server.action is Action.SIGN_IN:
+            self._sign_in(server.name)
+        else:
             self._act(server, server.action)
+
+    def _sign_in(self, server: str) -> None:
+        self.app.push_screen(
+            SignInDialog(
+                self._engine, server, copy=self._copy, glyphs=self._glyphs, clock=self._clock
+            )
+        )
+
+    def action_log_out(self) -> None:
+        """Log out of the server, after a yes."""
+        if not self._refused(LOG_OUT) and (server := self._selected) is not None:
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    self._work.start(self._log_out(server.name))
+
+            self.app.push_screen(LogOutDialog(server.name, server.account), answered)
+
+    async def _log_out(self, server: str) -> None:
+        try:
+            out = await self._engine.logout(server, reset=False)
+        except McpmuxError as error:
+            toast_error(self, error)
+            return
+        told = "" if out.told else " Its authorization server was not told."
+        toast(self, f"Logged out of {server}.{told}")
 
     def action_restart(self) -> None:
         """Restart the server."""
@@ -215,29 +247,11 @@ class ServersScreen(Screen[None]):
             if server.state in _STUCK:
                 self._stuck[server.name] = server
             self.query_one(ServerList).mark_asked(server.name, action)
-            ask = self._sign_in if action is Action.SIGN_IN else self._engine.act
-            self._work.start(self._send(server.name, action, ask))
+            self._work.start(self._send(server.name, action))
 
-    async def _sign_in(self, server: str, _: Action) -> None:
-        """Begin a sign-in and open the browser of the person here. Raises McpmuxError."""
-        step = await self._engine.login(server, device=False, agreed=False)
-        self._stuck.pop(server, None)
-        if not step.address:
-            concerns = " ".join(step.concerns)
-            toast(self, f"{concerns} `mcpmux login {server}` asks you about that.", "warning")
-            return
+    async def _send(self, server: str, action: Action) -> None:
         try:
-            browser.open_in_browser(step.address)
-        except UsageError as error:
-            toast(self, f"{error.message} `mcpmux login {server}` shows the address.", "warning")
-        else:
-            toast(self, f"Sign in to {server} at {step.host}, in your browser.")
-
-    async def _send(
-        self, server: str, action: Action, ask: Callable[[str, Action], Awaitable[None]]
-    ) -> None:
-        try:
-            await ask(server, action)
+            await self._engine.act(server, action)
         except McpmuxError as error:
             self._stuck.pop(server, None)
             toast_error(self, error)

@@ -122,7 +122,7 @@ class DetailPane(Scrolled):
             f"protocol {server.era}" if server.era else "",
             server.server_info,
             f"pid {server.pid}" if server.pid is not None else "",
-            f"signed in as {server.account}" if server.account else "",
+            self._signed_in(server),
         ]
         if described := dot.join(part for part in about if part):
             facts.append(line(described, "$muted"))
@@ -130,6 +130,16 @@ class DetailPane(Scrolled):
             facts.append(plain(detail))
         facts += [Content.assemble(("! ", "bold $warning"), plain(w)) for w in server.warnings]
         return facts
+
+    def _signed_in(self, server: ServerSnapshot) -> str:
+        if not server.signed_in:
+            return ""
+        who = f" as {server.account}" if server.account else ""
+        if server.renews_at is None:
+            return f"signed in{who}"
+        left = server.renews_at - self._clock()
+        renews = f"renews in {short_time(left)}" if left > 0 else "renews with the next call"
+        return f"signed in{who}, token {renews}"
 
     def _show_tools(self, server: ServerSnapshot, page: ToolPage) -> None:
         block = self.query_one("#tools", Block)

@@ -15,6 +15,7 @@ from mcpmux_tui.ui.keys import (
     FILTER,
     FOOTER,
     IMPORT,
+    LOG_OUT,
     QUIT,
     RESTART,
     TOGGLE,
@@ -26,7 +27,7 @@ from mcpmux_tui.ui.keys import (
 )
 
 _GAP = 2
-_GIVE_WAY = (IMPORT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
+_GIVE_WAY = (IMPORT, LOG_OUT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from mcpmux_tui.model.server import SERVING, Action, Health, ServerSnapshot
 from mcpmux_tui.text import one_line
-from mcpmux_tui.ui.content import fit, short_count, short_time
+from mcpmux_tui.ui.content import fit, short_count, short_time, stopwatch
 from mcpmux_tui.ui.status import STYLES, Glyphs
 
 WORD = 12
@@ -107,6 +107,8 @@ def tail(server: ServerSnapshot, now: float, glyphs: Glyphs) -> str:
     if server.state is Health.RECONNECTING and server.retry_at is not None:
         wait = short_time(max(0.0, server.retry_at - now))
         return f"try {server.attempt} in {wait}" if server.attempt else f"next try in {wait}"
+    if server.state is Health.SIGNING_IN and server.since is not None:
+        return f"{stopwatch(now - server.since)} {summary}".rstrip()
     if server.state is Health.CONNECTING and server.since is not None and now - server.since >= 1:
         return f"{short_time(now - server.since)} {glyphs.dot} {summary}" if summary else ""
     return summary or glyphs.none

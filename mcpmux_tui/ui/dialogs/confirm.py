@@ -1,0 +1,66 @@
+"""Asks before something that a person may not have meant."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from mcpmux_tui.ui.content import line
+
+
+class ConfirmDialog(ModalScreen[bool]):
+    """True: do it. The key that asked for it says yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "answer(False)", "No")]
+
+    def __init__(self, title: str, text: str, *, key: str, yes: str, no: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._labels = (key, yes, no)
+        self._bindings.bind(key, "answer(True)", yes)
+
+    def compose(self) -> ComposeResult:
+        key, yes, no = self._labels
+        with Vertical(classes="box") as box:
+            box.border_title = line(self._title)
+            yield Static(line(self._text), markup=False)
+            yield Static(
+                Content.assemble(
+                    (key, "bold $primary"), f" {yes}   ", ("esc", "bold $primary"), f" {no}"
+                ),
+                classes="keys",
+                markup=False,
+            )
+
+    def action_answer(self, yes: bool) -> None:
+        """Close with an answer."""
+        self.dismiss(yes)
+
+
+class QuitDialog(ConfirmDialog):
+    """Asks before clients lose their servers."""
+
+    def __init__(self, clients: int) -> None:
+        are = "1 client is" if clients == 1 else f"{clients} clients are"
+        super().__init__("Quit mcpmux?", f"{are} connected.", key="q", yes="Quit now", no="Stay")
+
+
+class LogOutDialog(ConfirmDialog):
+    """Asks before a server's tokens are gone."""
+
+    def __init__(self, server: str, account: str) -> None:
+        who = f" {account} is signed in." if account else ""
+        super().__init__(
+            f"Log out of {server}?",
+            f"Its tokens are revoked and deleted.{who}",
+            key="o",
+            yes="Log out",
+            no="Stay signed in",
+        )
