@@ -15,8 +15,6 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -28,6 +26,7 @@ from mcpmux_tui.auth.grant import Grant, Registration, Tokens
 from mcpmux_tui.auth.limits import Limits
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.hosts import is_loopback
+from mcpmux_tui.model.retry_after import asked_pause
 from mcpmux_tui.model.secret import MASK, Secret
 from mcpmux_tui.text import one_line
 
@@ -132,7 +131,7 @@ async def post_form(
     secrets = [value for name, value in fields.items() if name in _HIDDEN]
     if registration is not None and registration.client_secret:
         secrets.append(registration.client_secret.reveal())
-    return _read(response, body, host, secrets, limits)
+    return _read(response, body, host, secrets)
 
 
 async def refresh(
@@ -218,7 +217,7 @@ async def _body(response: httpx2.Response, cap: int) -> bytes:
 
 
 def _read(
-    response: httpx2.Response, body: bytes, host: str, secrets: list[str], limits: Limits
+    response: httpx2.Response, body: bytes, host: str, secrets: list[str]
 ) -> dict[str, object]:
     status = response.status_code
     try:
@@ -229,7 +228,7 @@ def _read(
         answer = {}
     if status == 200 and "error" not in answer:
         return answer
-    pause = _asked_pause(response.headers.get("retry-after"), limits.pause_most)
+    pause = asked_pause(response.headers.get("retry-after"))
     if 300 <= status < 400:
         raise NoAnswer(f"{host} redirects where it should answer (HTTP {status}).")
     told = answer.get("error")
@@ -258,21 +257,6 @@ def _seconds(value: object) -> float | None:
     if not math.isfinite(seconds) or seconds <= 0:
         return None
     return min(seconds, _LONGEST_LIFE)
-
-
-def _asked_pause(text: str | None, most: float) -> float | None:
-    """The seconds of a `Retry-After` header, which has two forms (RFC 9110, 10.2.3)."""
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        seconds = float(text[:9])
-    else:
-        try:
-            date = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), most)
 
 
 def _host(url: str) -> str:

@@ -9,6 +9,10 @@ class SignInFailed(McpmuxError):
     """A sign-in cannot begin or did not end well; nothing that was kept has changed."""
 
 
+class ClientUnknown(SignInFailed):
+    """An authorization server no longer knows the client that mcpmux had registered there."""
+
+
 class SignInDeclined(SignInFailed):
     """A person said no at the authorization server."""
 

@@ -11,8 +11,8 @@ import asyncio
 import ipaddress
 import json
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,34 +105,40 @@ class Fetcher:
         shown = one_line(url, 200)
         try:
             async with asyncio.timeout(self._limits.answer):
-                address = await self.check(url)
-                return await self._sent(method, httpx2.URL(url), address, content)
+                return await self._sent(method, url, content)
         except TimeoutError:
             why = f"did not answer within {self._limits.answer:g} s"
         except (httpx2.HTTPError, OSError) as error:
             why = f"could not be asked ({type(error).__name__})"
         raise SignInFailed(f"{shown} {why}.", "Try again later.")
 
-    async def _sent(
-        self, method: str, url: httpx2.URL, address: str, content: bytes | None
-    ) -> Answer:
-        headers = {"accept": "application/json", "host": url.netloc.decode("ascii")}
+    @asynccontextmanager
+    async def client(self, url: str) -> AsyncIterator[httpx2.AsyncClient]:
+        """A client that connects to an address behind `url` that was checked. Raises SignInFailed.
+
+        A name may stand for another address a moment later.
+        """
+        address = await self.check(url)
+
+        async def connect_there(request: httpx2.Request) -> None:
+            request.extensions["sni_hostname"] = request.url.host
+            request.url = request.url.copy_with(host=address)
+
+        async with self._clients(url) as client:
+            client.event_hooks["request"].append(connect_there)
+            yield client
+
+    async def _sent(self, method: str, url: str, content: bytes | None) -> Answer:
+        headers = {"accept": "application/json"}
         if content is not None:
             headers["content-type"] = "application/json"
-        async with self._clients(str(url)) as client:
-            request = client.build_request(
-                method,
-                url.copy_with(host=address),
-                headers=headers,
-                content=content,
-                timeout=None,
-                extensions={"sni_hostname": url.host},
-            )
-            response = await client.send(request, stream=True, follow_redirects=False)
-            try:
-                return Answer(response.status_code, await self._object(response))
-            finally:
-                await response.aclose()
+        async with (
+            self.client(url) as client,
+            client.stream(
+                method, url, headers=headers, content=content, timeout=None, follow_redirects=False
+            ) as response,
+        ):
+            return Answer(response.status_code, await self._object(response))
 
     async def _object(self, response: httpx2.Response) -> dict[str, object]:
         body = b""

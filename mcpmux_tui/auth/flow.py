@@ -18,13 +18,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from mcp.client.auth.utils import issuers_match
-
 from mcpmux_tui.auth import exchange
 from mcpmux_tui.auth.callback import Callback, parameters
 from mcpmux_tui.auth.challenge import DESCRIPTION_LIMIT, Challenge, error_code
 from mcpmux_tui.auth.discovery import Discovery, discover
-from mcpmux_tui.auth.failed import SignInDeclined, SignInFailed
+from mcpmux_tui.auth.failed import ClientUnknown, SignInDeclined, SignInFailed
 from mcpmux_tui.auth.fetch import Fetcher
 from mcpmux_tui.auth.grant import Grant, Registration, Tokens
 from mcpmux_tui.auth.limits import Limits
@@ -35,7 +33,7 @@ from mcpmux_tui.text import one_line
 
 LASTS: Final = 300.0
 """Seconds a person has."""
-_DEVICE_PAUSE: Final = 5.0
+_UNKNOWN: Final = frozenset({"invalid_client", "unauthorized_client"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,6 @@ class SignIn:
         callback: Callback,
         fetcher: Fetcher,
         *,
-        clients: exchange.Clients | None = None,
         limits: Limits | None = None,
         lasts: float = LASTS,
     ) -> None:
@@ -89,7 +86,6 @@ class SignIn:
         self._wanted = wanted
         self._callback = callback
         self._fetcher = fetcher
-        self._clients = clients
         self._limits = limits or Limits()
         self._lasts = lasts
         # 256 random bits each.
@@ -113,6 +109,18 @@ class SignIn:
         With concerns that were not `agreed` to it ends there. Of the scopes that could be asked
         for, only those in `scopes` are, where that is given.
         """
+        most = self._limits.beginning
+        try:
+            async with asyncio.timeout(most):
+                return await self._begin(port, device, agreed, scopes)
+        except TimeoutError:
+            raise SignInFailed(
+                f"Where one signs in was not to be learned within {most:g} s.", "Try again later."
+            ) from None
+
+    async def _begin(
+        self, port: int, device: bool, agreed: bool, scopes: Sequence[str] | None
+    ) -> Pending:
         wanted = self._wanted
         missing = wanted.kept.missing_scopes if wanted.kept else ()
         found = self._found = await discover(
@@ -149,6 +157,7 @@ class SignIn:
                 kept,
                 self._callback.redirect_uri,
                 self._fetcher,
+                server=wanted.server,
                 wall=time.time,
             )
         except BaseException:
@@ -173,15 +182,16 @@ class SignIn:
 
     async def finish(self) -> Grant:
         """What the sign-in brings, once the person has consented. Raises SignInFailed."""
+        lasts = self._device_lasts if self._device else self._lasts
         try:
-            async with asyncio.timeout(self._lasts):
+            async with asyncio.timeout(lasts):
                 tokens = await (self._by_device() if self._device else self._by_code())
         except TimeoutError:
             raise SignInFailed(
-                f"Nobody signed in within {self._lasts / 60:g} minutes.", "Begin again."
+                f"Nobody signed in within {lasts / 60:g} minutes.", "Begin again."
             ) from None
         except (exchange.Refused, exchange.NoAnswer) as error:
-            raise SignInFailed(error.message, error.hint) from error
+            raise self._failed(error) from error
         finally:
             self.close()
         found, client = self._settled()
@@ -212,6 +222,18 @@ class SignIn:
         """An answer that comes now is late."""
         self._callback.forget(self._state)
 
+    @property
+    def _device_lasts(self) -> float:
+        told = self._device.get("expires_in")
+        most = self._limits.device_lasts
+        return min(float(told), most) if isinstance(told, int | float) and told > 0 else most
+
+    def _failed(self, error: McpmuxError) -> SignInFailed:
+        unknown = isinstance(error, exchange.Refused) and error.error in _UNKNOWN
+        if unknown and self._client is not None and self._client.made_here:
+            return ClientUnknown(error.message, "Begin again: mcpmux registers there anew.")
+        return SignInFailed(error.message, error.hint)
+
     def _settled(self) -> tuple[Discovery, Registration]:
         if self._found is None or self._client is None:
             raise RuntimeError("a sign-in begins before it ends")
@@ -224,9 +246,8 @@ class SignIn:
         answer = await self._answer
         named = answer.get("iss")
         # Before anything else of it is looked at: it may come from somebody else's server.
-        if (named is None and found.names_issuer) or (
-            named is not None and not issuers_match(named, found.issuer)
-        ):
+        # To the letter: RFC 9207, 2.4 has the two compared as they are.
+        if (named is None and found.names_issuer) or named not in {None, found.issuer}:
             raise SignInFailed(
                 "The answer came from another server than the one that was asked.",
                 "Nothing of it was used. Begin again; if it stays so, ask the server's operator.",
@@ -254,7 +275,7 @@ class SignIn:
     ) -> tuple[Tokens, str | None]:
         token = found.endpoints.token
         answer = await exchange.post_form(
-            token, form, client, clients=self._clients, limits=self._limits
+            token, form, client, clients=self._fetcher.client, limits=self._limits
         )
         host = urlsplit(token).hostname or "the authorization server"
         tokens = exchange.tokens_in(answer, host, now=time.time())
@@ -272,17 +293,27 @@ class SignIn:
             )
         wanted = self._wanted
         client = self._client = await registration(
-            found, wanted.oauth, kept, "http://127.0.0.1/callback", self._fetcher, wall=time.time
+            found,
+            wanted.oauth,
+            kept,
+            "http://127.0.0.1/callback",
+            self._fetcher,
+            server=wanted.server,
+            wall=time.time,
         )
         form = {"client_id": client.client_id, "resource": found.resource}
         if found.scopes:
             form["scope"] = " ".join(found.scopes)
         try:
             device = await exchange.post_form(
-                found.endpoints.device, form, client, clients=self._clients, limits=self._limits
+                found.endpoints.device,
+                form,
+                client,
+                clients=self._fetcher.client,
+                limits=self._limits,
             )
         except (exchange.Refused, exchange.NoAnswer) as error:
-            raise SignInFailed(error.message, error.hint) from error
+            raise self._failed(error) from error
         address = device.get("verification_uri")
         code, secret = device.get("user_code"), device.get("device_code")
         usable = isinstance(address, str) and exchange.is_protected(address)
@@ -298,15 +329,16 @@ class SignIn:
 
     async def _by_device(self) -> tuple[Tokens, str | None]:
         found, client = self._settled()
-        interval = self._device.get("interval")
-        pause = float(interval) if isinstance(interval, int | float) else _DEVICE_PAUSE
+        limits = self._limits
+        told = self._device.get("interval")
+        pause = max(float(told) if isinstance(told, int | float) else 0.0, limits.device_pause)
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
             "device_code": str(self._device["device_code"]),
             "resource": found.resource,
         }
         while True:
-            await asyncio.sleep(min(max(pause, 0.0), self._lasts))
+            await _pause(pause)
             try:
                 return await self._tokens(found, client, form)
             except exchange.Refused as error:
@@ -314,13 +346,17 @@ class SignIn:
                     case "authorization_pending":
                         continue
                     case "slow_down":
-                        pause += _DEVICE_PAUSE
+                        pause = max(pause, min(pause + 5.0, limits.device_pause_most))
                     case "access_denied":
                         raise SignInDeclined from None
                     case "expired_token":
                         raise SignInFailed("The code has expired.", "Begin again.") from None
                     case _:
                         raise
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 def _declined(answer: Mapping[str, str]) -> McpmuxError:

@@ -11,6 +11,13 @@ KIB = 1024
 class Limits:
     """Seconds, bytes and counts; tests scale them."""
 
+    beginning: float = 30.0
+    """From the wish to sign in to what a person has to do."""
+    device_pause: float = 5.0
+    """Between two questions whether a code was entered, at least (RFC 8628, 3.2)."""
+    device_pause_most: float = 20.0
+    device_lasts: float = 900.0
+    """A person has to enter a code."""
     answer: float = 10.0
     """One request to an authorization server and its answer."""
     body: int = 256 * KIB
@@ -38,8 +45,6 @@ class Limits:
     retry_first: float = 5.0
     """After an authorization server did not answer; doubles up to `retry_most`."""
     retry_most: float = 300.0
-    pause_most: float = 600.0
-    """Beyond which its wish to be left alone is not followed."""
     save_again: float = 60.0
     """Between two tries to write a token that the keyring did not take."""
     turns: int = 2

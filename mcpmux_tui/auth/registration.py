@@ -27,9 +27,10 @@ async def registration(
     redirect_uri: str,
     fetcher: Fetcher,
     *,
+    server: str,
     wall: Callable[[], float],
 ) -> Registration:
-    """The client to sign in as. Raises SignInFailed."""
+    """The client to sign in to `server` as. Raises SignInFailed."""
     issuer = discovery.issuer
     if spec.client_id:
         return Registration(
@@ -45,7 +46,7 @@ async def registration(
         )
     if kept is not None and kept.made_here and kept.serves(issuer, redirect_uri, wall()):
         return kept
-    return await _register(discovery, redirect_uri, fetcher, now=wall())
+    return await _register(discovery, redirect_uri, fetcher, server=server, now=wall())
 
 
 def _method(discovery: Discovery) -> AuthMethod:
@@ -57,7 +58,7 @@ def _method(discovery: Discovery) -> AuthMethod:
 
 
 async def _register(
-    discovery: Discovery, redirect_uri: str, fetcher: Fetcher, *, now: float
+    discovery: Discovery, redirect_uri: str, fetcher: Fetcher, *, server: str, now: float
 ) -> Registration:
     address = discovery.endpoints.registration
     if address is None:
@@ -67,7 +68,8 @@ async def _register(
         )
     wish = "none" if not discovery.auth_methods or "none" in discovery.auth_methods else None
     asked: dict[str, object] = {
-        "client_name": "mcpmux",
+        # Two rows at one authorization server are two clients: a person can tell them apart there.
+        "client_name": f"mcpmux ({server})",
         "application_type": "native",
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],

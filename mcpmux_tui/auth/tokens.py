@@ -75,7 +75,8 @@ class TokenManager:
     """Implements Credentials for one server.
 
     `binding` is that of `grant.binding`; `hide` is told each secret before its first use, for the
-    redactor of logs; `turns` is shared by all servers.
+    redactor of logs; `turns` is shared by all servers. With `wanted`, nothing is sent before a
+    person signed in: the config names a client for that.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class TokenManager:
         hide: Callable[[Secret], None],
         changed: Callable[[str], None],
         turns: Turns,
+        wanted: bool = False,
         clients: Clients | None = None,
         clock: Clock | None = None,
         limits: Limits | None = None,
@@ -96,6 +98,7 @@ class TokenManager:
         self._record = record
         self._changed = changed
         self._turns = turns
+        self._wanted = wanted
         self._clients = clients
         self._clock = clock or Clock()
         self._limits = limits or Limits()
@@ -157,6 +160,8 @@ class TokenManager:
             await self._keep_fresh(tokens)
             tokens = self._kept.tokens
         if tokens is None:
+            if self._wanted:
+                raise self._required("is set up for a sign-in")
             return {}
         life = self._lifetime(tokens)
         # One that ran out and cannot be renewed counts as none: the server may be open.
@@ -210,6 +215,11 @@ class TokenManager:
         await self.load()
         now = self._clock.wall()
         await self._kept.change(lambda grant: grant.refused(scopes, now))
+        self._changed(self.server)
+
+    async def forget_registration(self) -> None:
+        """Drop a client that its authorization server knows no more: the next sign-in registers."""
+        await self._kept.change(lambda grant: grant.signed_out(drop_registration=True))
         self._changed(self.server)
 
     async def logout(self, *, reset: bool = False) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from mcpmux_tui.auth import revoke
@@ -26,6 +26,8 @@ from mcpmux_tui.vault.file import PlainFile
 from mcpmux_tui.vault.index import Index
 from mcpmux_tui.vault.parts import InParts
 from mcpmux_tui.vault.store import Vault
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     import httpx2
@@ -57,6 +59,14 @@ class UnderWay:
     done: asyncio.Task[LoginDone]
 
 
+@dataclass(slots=True)
+class Starting:
+    """A sign-in of which it is not known yet what a person has to do."""
+
+    wish: Login
+    task: asyncio.Task[LoginStep]
+
+
 class SignIns:
     """All of one engine. `changed` is called with a server whose sign-in is not what it was,
     `ready` with one that may be tried again, `failed` with one and why nobody is signed in."""
@@ -78,6 +88,7 @@ class SignIns:
         self._failed = failed
         self._turns = Turns()
         self._managers: dict[str, tuple[str, TokenManager]] = {}
+        self._starting: dict[str, Starting] = {}
         self._under_way: dict[str, UnderWay] = {}
         self._failures: dict[str, McpmuxError] = {}
         self._callback: Callback | None = None
@@ -123,17 +134,20 @@ class SignIns:
         known = self._under_way.get(server)
         if known is not None and _same(known.step, wish):
             return known.step
-        self.cancel(server)
-        self._failures.pop(server, None)
-        try:
-            return await self._begin(wish, launch)
-        except McpmuxError as error:
-            self._fail(server, error)
-            raise
+        starting = self._starting.get(server)
+        if starting is None or starting.wish != wish:
+            self.cancel(server)
+            self._failures.pop(server, None)
+            task = asyncio.create_task(self._begin(wish, launch), name=f"{server}-begin-sign-in")
+            self._starting[server] = starting = Starting(wish, task)
+            task.add_done_callback(lambda _: self._started(server, task))
+        await asyncio.wait({starting.task})
+        return _outcome(starting.task)
 
     async def _begin(self, wish: Login, launch: HttpLaunch) -> LoginStep:
         server = wish.server
         from mcpmux_tui.auth.callback import Callback
+        from mcpmux_tui.auth.failed import ClientUnknown
         from mcpmux_tui.auth.fetch import Fetcher, is_inside, resolve
         from mcpmux_tui.auth.flow import SignIn, Wanted
 
@@ -154,12 +168,16 @@ class SignIns:
         kept = manager.grant
         wanted = Wanted(server, launch.url, _binding(launch), launch.oauth, manager.challenge, kept)
         sign_in = SignIn(wanted, self._callback, Fetcher(inside=inside))
-        pending = await sign_in.begin(
-            port=_port(kept.registration.redirect_uri if kept and kept.registration else None),
-            device=wish.device,
-            agreed=wish.agreed or (is_loopback(host) and inside),
-            scopes=wish.scopes,
-        )
+        try:
+            pending = await sign_in.begin(
+                port=_port(kept.registration.redirect_uri if kept and kept.registration else None),
+                device=wish.device,
+                agreed=wish.agreed or (is_loopback(host) and inside),
+                scopes=wish.scopes,
+            )
+        except ClientUnknown:
+            await manager.forget_registration()
+            raise
         step = LoginStep(
             address=pending.address,
             host=pending.host,
@@ -185,17 +203,17 @@ class SignIns:
         """The outcome of the sign-in under way. Raises McpmuxError."""
         under_way = self._of(server)
         await asyncio.wait({under_way.done})
-        if under_way.done.cancelled():
-            raise ControlError("The sign-in was cancelled.", "Begin again.")
-        return under_way.done.result()
+        return _outcome(under_way.done)
 
     def paste(self, server: str, text: str) -> None:
         """Take the address at which a browser ended. Raises McpmuxError."""
         self._of(server).sign_in.paste(text)
 
     def cancel(self, server: str) -> None:
-        """End the sign-in under way, if there is one."""
-        if (under_way := self._under_way.get(server)) is not None:
+        """End the sign-in that begins or is under way, if there is one."""
+        if (starting := self._starting.pop(server, None)) is not None:
+            starting.task.cancel()
+        if (under_way := self._under_way.pop(server, None)) is not None:
             under_way.done.cancel()
             under_way.sign_in.close()
 
@@ -221,8 +239,11 @@ class SignIns:
 
     async def close(self) -> None:
         """End what is under way; renewals may still be kept."""
-        for server in list(self._under_way):
+        ending = [each.done for each in self._under_way.values()]
+        starting = [each.task for each in self._starting.values()]
+        for server in {*self._under_way, *self._starting}:
             self.cancel(server)
+        await asyncio.gather(*ending, *starting, return_exceptions=True)
         await asyncio.gather(*(manager.close() for _, manager in self._managers.values()))
 
     def _of(self, server: str) -> UnderWay:
@@ -242,6 +263,7 @@ class SignIns:
             hide=lambda _: None,
             changed=self._changed,
             turns=self._turns,
+            wanted=bool(launch.oauth.client_id),
         )
         self._managers[server] = (bound, manager)
         return manager
@@ -249,10 +271,13 @@ class SignIns:
     async def _finish(
         self, server: str, sign_in: SignIn, manager: TokenManager, offered: tuple[str, ...]
     ) -> LoginDone:
-        from mcpmux_tui.auth.failed import SignInDeclined
+        from mcpmux_tui.auth.failed import ClientUnknown, SignInDeclined
 
         try:
             grant = await sign_in.finish()
+        except ClientUnknown:
+            await manager.forget_registration()
+            raise
         except SignInDeclined:
             if missing := manager.sign_in.missing_scopes:
                 # Who declined more rights goes on with those there are.
@@ -268,6 +293,13 @@ class SignIns:
         passing = f"It is not kept: {why}." if (why := self._secrets.passing) else ""
         return LoginDone(account=known.account or "", warning=known.warning or passing)
 
+    def _started(self, server: str, task: asyncio.Task[LoginStep]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), McpmuxError):
+            self._fail(server, error)
+        known = self._starting.get(server)
+        if known is not None and known.task is task:
+            del self._starting[server]
+
     def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
         if not done.cancelled() and isinstance(error := done.exception(), McpmuxError):
             self._fail(server, error)
@@ -280,6 +312,12 @@ class SignIns:
         self._failures[server] = error
         self._failed(server, str(error))
         self._changed(server)
+
+
+def _outcome(task: asyncio.Task[T]) -> T:
+    if task.cancelled():
+        raise ControlError("The sign-in was cancelled.", "Begin again.")
+    return task.result()
 
 
 def _same(step: LoginStep, wish: Login) -> bool:

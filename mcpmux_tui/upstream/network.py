@@ -5,10 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Final
 
 import httpx2
 
@@ -16,7 +13,6 @@ from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.troubles import Unreachable
 
-LONGEST_PAUSE: Final = 600.0
 """Seconds beyond which a server's wish to be left alone is not followed."""
 
 _NOT_SENT = (
@@ -98,18 +94,3 @@ def status_phrase(status: int) -> str:
         return f"answered HTTP {status} {HTTPStatus(status).phrase}"
     except ValueError:
         return f"answered HTTP {status}"
-
-
-def asked_pause(retry_after: str | None) -> float | None:
-    """The seconds of a `Retry-After` header, which has two forms (RFC 9110, 10.2.3); capped."""
-    if not retry_after:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        seconds = float(retry_after[:9])
-    else:
-        try:
-            date = parsedate_to_datetime(retry_after)
-        except ValueError:
-            return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), LONGEST_PAUSE)

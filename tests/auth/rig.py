@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,11 +20,10 @@ from mcpmux_tui.auth.turns import Turns
 from mcpmux_tui.model.errors import VaultError
 from mcpmux_tui.model.secret import Secret
 from tests.auth.token_server import TokenServer
+from tests.fixtures.evil_as import NO_TLS
 
 SERVER = "acme"
 ITEM = item(SERVER)
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Loading the system's certificates for each client would take most of a test's time."""
 QUICK = Limits(answer=2.0, patience=5.0, lock=5.0, revocation=0.5, closing=2.0)
 
 

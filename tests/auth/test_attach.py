@@ -11,8 +11,9 @@ import pytest
 
 from mcpmux_tui.auth.attach import BearerAuth
 from mcpmux_tui.model.spec import HttpLaunch
-from tests.auth.rig import NO_TLS, Rig, new_grant
+from tests.auth.rig import Rig, new_grant
 from tests.auth.token_server import Canned, running
+from tests.fixtures.evil_as import NO_TLS
 
 
 class Fixed:

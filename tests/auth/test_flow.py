@@ -13,18 +13,19 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import httpx2
 import pytest
 
+from mcpmux_tui.auth import flow
 from mcpmux_tui.auth.callback import Callback
 from mcpmux_tui.auth.challenge import Challenge
-from mcpmux_tui.auth.failed import SignInFailed
-from mcpmux_tui.auth.fetch import Fetcher
+from mcpmux_tui.auth.discovery import discover
+from mcpmux_tui.auth.failed import ClientUnknown, SignInDeclined, SignInFailed
+from mcpmux_tui.auth.fetch import Fetcher, Resolve, resolve
 from mcpmux_tui.auth.flow import SignIn, Wanted
 from mcpmux_tui.auth.grant import Grant
 from mcpmux_tui.auth.limits import Limits
 from mcpmux_tui.model.spec import OAuthSpec
-from tests.auth.rig import NO_TLS
-from tests.fixtures.evil_as import EvilAs, as_json, running
+from tests.fixtures.evil_as import NO_TLS, EvilAs, as_json, browse, running
 
-QUICK = Limits(answer=2.0)
+QUICK = Limits(answer=2.0, device_pause=0.0)
 
 
 @asynccontextmanager
@@ -45,33 +46,26 @@ class Visit:
         callback: Callback | None = None,
         lasts: float = 10.0,
         inside: bool = True,
+        limits: Limits = QUICK,
+        resolve: Resolve = resolve,
     ) -> None:
         self.server = server
         self.callback = callback or Callback()
         metadata = f"{server.url}/.well-known/oauth-protected-resource/mcp"
         challenge = Challenge(None if server.no_resource_metadata else metadata)
         wanted = Wanted("acme", server.mcp, "bound", oauth, challenge, kept)
-        fetcher = Fetcher(inside=inside, clients=clients, limits=QUICK)
-        self.sign_in = SignIn(
-            wanted, self.callback, fetcher, clients=clients, limits=QUICK, lasts=lasts
-        )
-
-    async def browse(self, address: str) -> httpx2.Response:
-        """Open an address, consent, and follow where that leads."""
-        async with clients("") as client:
-            consented = await client.get(address)
-            response: httpx2.Response = await client.get(consented.headers["location"])
-            return response
+        fetcher = Fetcher(inside=inside, clients=clients, resolve=resolve, limits=QUICK)
+        self.sign_in = SignIn(wanted, self.callback, fetcher, limits=limits, lasts=lasts)
 
     async def whole(self) -> Grant:
         """From the beginning to the end."""
         pending = await self.sign_in.begin()
         finishing = asyncio.create_task(self.sign_in.finish())
-        await self.browse(pending.address)
+        await browse(pending.address)
         return await finishing
 
 
-@pytest.mark.behaviour("C7", "C8", "C9", "LIB-F01")
+@pytest.mark.behaviour("C7", "C8", "C9", "LIB-F01", "LIB-F05", "LIB-F06")
 async def test_the_whole_circle_brings_tokens_that_the_server_accepts() -> None:
     async with running() as server:
         visit = Visit(server)
@@ -82,7 +76,7 @@ async def test_the_whole_circle_brings_tokens_that_the_server_accepts() -> None:
         assert query["resource"] == server.mcp
         assert query["code_challenge_method"] == "S256"
         finishing = asyncio.create_task(visit.sign_in.finish())
-        page = await visit.browse(pending.address)
+        page = await browse(pending.address)
         assert page.status_code == 200
         assert page.headers["cache-control"] == "no-store"
         assert "default-src 'none'" in page.headers["content-security-policy"]
@@ -104,7 +98,7 @@ async def test_the_whole_circle_brings_tokens_that_the_server_accepts() -> None:
         assert server.counts["/token"] == 1
 
 
-@pytest.mark.behaviour("C7")
+@pytest.mark.behaviour("C7", "MUX-O04", "MUX-O07", "GRID-O01")
 async def test_an_answer_counts_once_and_only_with_its_state() -> None:
     async with running() as server:
         callback = Callback()
@@ -116,14 +110,14 @@ async def test_an_answer_counts_once_and_only_with_its_state() -> None:
             stray = await client.get(f"{callback.redirect_uri}?state=wrong&code=x")
             assert stray.status_code == 400
             assert "wrong" not in stray.text
-            assert (await first.browse(one.address)).status_code == 200
+            assert (await browse(one.address)).status_code == 200
             assert (await client.get(server.last_redirect)).status_code == 400
-            assert (await second.browse(two.address)).status_code == 200
+            assert (await browse(two.address)).status_code == 200
         await asyncio.gather(*finishing)
         assert server.counts["/token"] == 2
 
 
-@pytest.mark.behaviour("C8")
+@pytest.mark.behaviour("C8", "MUX-O02")
 async def test_the_listener_answers_nothing_but_its_own_path_host_and_method() -> None:
     callback = Callback()
     await callback.listen(0)
@@ -141,7 +135,7 @@ async def test_the_listener_answers_nothing_but_its_own_path_host_and_method() -
     callback.forget("s")
 
 
-@pytest.mark.behaviour("C9")
+@pytest.mark.behaviour("C9", "MUX-O03")
 async def test_a_port_that_is_taken_is_another_one_and_a_new_registration() -> None:
     async with running() as server:
         grant = await Visit(server).whole()
@@ -158,19 +152,21 @@ async def test_a_port_that_is_taken_is_another_one_and_a_new_registration() -> N
         free.sign_in.close()
 
 
-@pytest.mark.behaviour("C6")
-@pytest.mark.parametrize("iss", ["https://evil.example", None])
+@pytest.mark.behaviour("C6", "GRID-O04")
+@pytest.mark.parametrize("iss", ["https://evil.example", "{url}/", None])
 @pytest.mark.parametrize("consent", ["allow", "deny"])
 async def test_an_answer_of_another_issuer_is_neither_used_nor_shown(
     iss: str | None, consent: str
 ) -> None:
-    async with running(EvilAs(iss=iss, consent=consent)) as server:
+    async with running(EvilAs(consent=consent)) as server:
+        server.iss = iss and iss.format(url=server.url)
         with pytest.raises(SignInFailed, match="came from another server") as met:
             await Visit(server).whole()
         assert "way" not in str(met.value)
         assert server.counts["/token"] == 0
 
 
+@pytest.mark.behaviour("MUX-O08", "GRID-O02")
 async def test_a_person_may_decline_or_let_the_time_pass() -> None:
     async with running(EvilAs(consent="deny")) as server:
         with pytest.raises(SignInFailed, match="was declined"):
@@ -180,6 +176,129 @@ async def test_a_person_may_decline_or_let_the_time_pass() -> None:
         await visit.sign_in.begin()
         with pytest.raises(SignInFailed, match="Nobody signed in"):
             await visit.sign_in.finish()
+
+
+@pytest.mark.behaviour("MUX-O05", "MUX-O06")
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"error": "server_error", "error_description": "no\x1b[1m luck"}, "server_error (no"),
+        ({"error": "\x1b[1m"}, "an error."),
+        ({}, "has no code"),
+        ({"code": ""}, "has no code"),
+    ],
+)
+async def test_an_answer_without_a_code_says_why(answer: dict[str, str], said: str) -> None:
+    async with running(EvilAs(answer=answer)) as server:
+        with pytest.raises(SignInFailed) as met:
+            await Visit(server).whole()
+        assert said in str(met.value)
+        assert "\x1b" not in str(met.value)
+        assert server.counts["/token"] == 0
+
+
+@pytest.mark.behaviour("MUX-O12", "LUN-O07", "MUX-O11", "C14")
+async def test_the_scopes_asked_for_are_those_the_server_lists_or_a_person_left() -> None:
+    async with running() as server:
+        visit = Visit(server)
+        assert "scope=" not in (await visit.sign_in.begin()).address
+        visit.sign_in.close()
+        server.scopes_supported = ["read", "write", "admin"]
+        visit = Visit(server)
+        pending = await visit.sign_in.begin()
+        assert pending.scopes == pending.offered == ("read", "write", "admin")
+        assert "scope=read+write+admin" in pending.address
+        visit.sign_in.close()
+        server.metadata = {"scopes_supported": ["read", "offline_access"]}
+        visit = Visit(server)
+        pending = await visit.sign_in.begin(scopes=("read", "offline_access", "sudo"))
+        assert pending.offered == ("read", "write", "admin", "offline_access")
+        assert "scope=read+offline_access&prompt=consent" in pending.address
+        assert server.forms[-1][1]["scope"] == "read offline_access"
+        assert server.forms[-1][1]["client_name"] == "mcpmux (acme)"
+        visit.sign_in.close()
+
+
+@pytest.mark.behaviour("LUN-O08", "LIB-F14")
+async def test_the_metadata_of_the_path_is_asked_for_before_that_of_the_host() -> None:
+    async with running(EvilAs(no_resource_metadata=True)) as server:
+        await Visit(server).sign_in.begin()
+        well_known = "/.well-known/oauth-protected-resource"
+        assert [path for path in server.counts if path.startswith(well_known)] == [
+            f"{well_known}/mcp", well_known,
+        ]  # fmt: skip
+        server.counts.clear()
+        fetcher = Fetcher(inside=True, clients=clients, limits=QUICK)
+        await discover(server.url, None, OAuthSpec(), fetcher)
+        assert server.counts[well_known] == 1
+
+
+@pytest.mark.behaviour("LUN-A05")
+async def test_a_server_that_wants_a_token_and_knows_no_sign_in_is_said_to() -> None:
+    evil = EvilAs(no_resource_metadata=True, metadata_status=404, registration=as_json({}, 404))
+    async with running(evil) as server:
+        with pytest.raises(SignInFailed, match=r"did not register mcpmux \(HTTP 404\)"):
+            await Visit(server).sign_in.begin(agreed=True)
+
+
+@pytest.mark.behaviour("LUN-O03")
+async def test_to_begin_takes_only_so_long_and_holds_up_no_other() -> None:
+    async with running(EvilAs(metadata_hold=asyncio.Event())) as server:
+        with pytest.raises(SignInFailed, match=r"was not to be learned within 0\.05 s"):
+            await Visit(server, limits=Limits(beginning=0.05)).sign_in.begin()
+        assert server.metadata_hold is not None
+        server.metadata_hold.set()
+        visit = Visit(server)
+        assert (await visit.sign_in.begin()).address
+        visit.sign_in.close()
+
+
+@pytest.mark.behaviour("LUN-D02")
+async def test_whether_a_code_was_entered_is_not_asked_too_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with running(EvilAs(device_errors=["slow_down"] * 4)) as server:
+        visit = Visit(server, limits=Limits(answer=2.0))
+        await visit.sign_in.begin(device=True)
+        monkeypatch.setattr(flow, "_pause", note)
+        assert (await visit.sign_in.finish()).tokens is not None
+    assert pauses == [5, 10, 15, 20, 20, 20]
+
+
+@pytest.mark.behaviour("LIB-F08")
+async def test_a_client_unknown_at_its_server_is_told_from_one_in_the_config() -> None:
+    unknown = as_json({"error": "invalid_client"}, 401)
+    async with running(EvilAs(token_answer=unknown)) as server:
+        with pytest.raises(ClientUnknown):
+            await Visit(server).whole()
+        with pytest.raises(SignInFailed) as met:
+            await Visit(server, OAuthSpec("me", "s3cret")).whole()
+        assert not isinstance(met.value, ClientUnknown)
+
+
+@pytest.mark.behaviour("C10")
+async def test_a_code_goes_to_the_address_that_was_looked_at() -> None:
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    async with running() as server:
+        # No resolver but ours knows this name.
+        elsewhere = server.url.replace("127.0.0.1", "as.test.localhost")
+        server.metadata = {"token_endpoint": f"{elsewhere}/token"}
+        visit = Visit(server, resolve=resolve)
+        pending = await visit.sign_in.begin(agreed=True)
+        finishing = asyncio.create_task(visit.sign_in.finish())
+        await browse(pending.address)
+        assert (await finishing).tokens is not None
+    assert asked.count("as.test.localhost") == 2
 
 
 @pytest.mark.behaviour("C4")
@@ -289,7 +408,7 @@ async def test_a_client_is_used_at_the_server_that_knows_it_alone() -> None:
         visit.sign_in.close()
 
 
-@pytest.mark.behaviour("C22")
+@pytest.mark.behaviour("C22", "LIB-F10")
 async def test_guessed_addresses_are_asked_only_where_nothing_is_said_and_are_named() -> None:
     async with running(EvilAs(no_resource_metadata=True, metadata_status=404)) as server:
         visit = Visit(server)
@@ -312,7 +431,7 @@ async def test_a_hostile_error_is_a_short_clean_sentence_without_the_code() -> N
         pending = await visit.sign_in.begin()
         finishing = asyncio.create_task(visit.sign_in.finish())
         server.hold = asyncio.Event()
-        await visit.browse(pending.address)
+        await browse(pending.address)
         (code,) = server.codes
         server.token_answer = as_json(
             {"error": "bad\x1b", "error_description": f"\x1b]0;x\x07 {code} " + "y" * 10**5}, 400
@@ -325,7 +444,7 @@ async def test_a_hostile_error_is_a_short_clean_sentence_without_the_code() -> N
         assert len(str(met.value)) < 400
 
 
-@pytest.mark.behaviour("C25")
+@pytest.mark.behaviour("C25", "LUN-O13")
 async def test_a_metadata_document_s_address_is_the_client_only_where_that_is_known() -> None:
     spec = OAuthSpec(client_metadata_url="https://me.example/client.json")
     for known in (True, False):
@@ -337,6 +456,7 @@ async def test_a_metadata_document_s_address_is_the_client_only_where_that_is_kn
             visit.sign_in.close()
 
 
+@pytest.mark.behaviour("LUN-O12")
 async def test_a_configured_client_is_used_and_nothing_is_registered() -> None:
     async with running() as server:
         grant = await Visit(server, OAuthSpec("me", "s3cret", scopes=("read",))).whole()
@@ -348,6 +468,7 @@ async def test_a_configured_client_is_used_and_nothing_is_registered() -> None:
         assert grant.tokens.scopes == ("read",)
 
 
+@pytest.mark.behaviour("GRID-O03")
 async def test_a_pasted_address_ends_it_too_and_another_s_does_not() -> None:
     async with running() as server:
         visit = Visit(server)
@@ -359,8 +480,18 @@ async def test_a_pasted_address_ends_it_too_and_another_s_does_not() -> None:
             consented = await client.get(pending.address)
         visit.sign_in.paste(f"  {consented.headers['location']}\n")
         assert (await finishing).tokens is not None
+        server.consent = "deny"
+        visit = Visit(server)
+        pending = await visit.sign_in.begin()
+        finishing = asyncio.create_task(visit.sign_in.finish())
+        async with clients("") as client:
+            refused = await client.get(pending.address)
+        visit.sign_in.paste(refused.headers["location"])
+        with pytest.raises(SignInDeclined):
+            await finishing
 
 
+@pytest.mark.behaviour("LUN-D01")
 async def test_a_device_code_is_waited_for_and_may_be_declined_or_expire() -> None:
     async with running() as server:
         visit = Visit(server)
@@ -369,7 +500,7 @@ async def test_a_device_code_is_waited_for_and_may_be_declined_or_expire() -> No
         assert (await visit.sign_in.finish()).tokens is not None
         assert server.counts["/token"] == 2
     for error, said in (("access_denied", "declined"), ("expired_token", "has expired")):
-        async with running(EvilAs(device_error=error)) as server:
+        async with running(EvilAs(device_errors=[error])) as server:
             visit = Visit(server)
             await visit.sign_in.begin(device=True)
             with pytest.raises(SignInFailed, match=said):
@@ -394,7 +525,7 @@ async def test_no_secret_of_a_sign_in_is_in_a_text_or_a_log(
         visit = Visit(server)
         pending = await visit.sign_in.begin()
         finishing = asyncio.create_task(visit.sign_in.finish())
-        await visit.browse(pending.address)
+        await browse(pending.address)
         grant = await finishing
         form = dict(server.forms[-1][1])
         secret = {form["code"], form["code_verifier"], *server.good, *server.refreshes}

@@ -116,9 +116,11 @@ async def test_no_renewal_stores_tokens_after_a_logout(rig: Rig) -> None:
     rig.store(new_grant(rig.server, rig.hands, age=7_200))
     manager = rig.manager()
     await manager.load()
-    async with rig.record().locked():
-        leaving = asyncio.create_task(revoke.logout(rig.record()))
-        asking = asyncio.create_task(manager.headers())
+    rig.server.hold = asyncio.Event()
+    leaving = asyncio.create_task(revoke.logout(rig.record()))
+    await rig.server.arrived.wait()
+    asking = asyncio.create_task(manager.headers())
+    rig.server.hold.set()
     await asyncio.wait({leaving, asking})
     await leaving
     assert rig.secrets.grant is not None

@@ -8,9 +8,9 @@ from email.utils import format_datetime
 import pytest
 
 from mcpmux_tui.model.errors import ConnectionLost
+from mcpmux_tui.model.retry_after import asked_pause
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.upstream.network import asked_pause
 from tests.fixtures.raw_http import RawHttp
 from tests.upstream.rig import QUICK, running
 
