@@ -81,7 +81,10 @@ class Router:
         out and every other byte stays, and what a server asks goes the way of the client's era.
         Raises Fault for everything that is answered with an error.
         """
-        route = self._route(listing, method, params)
+        try:
+            route = self._route(listing, method, params)
+        except Fault as fault:
+            raise await _unknown(listing, fault) from None
         upstream, name = route.target.upstream, route.target.name
         if method == "completion/complete" and "completions" not in upstream.lists.capabilities:
             return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
@@ -162,6 +165,16 @@ class Router:
                 self._links[uri] = server
         while len(self._links) > _LINKS:
             del self._links[next(iter(self._links))]
+
+
+async def _unknown(listing: Listing, fault: Fault) -> Fault:
+    """The error for what nobody offers: where the only server is away, that and what to do."""
+    if len(listing.upstreams) == 1:
+        try:
+            await listing.upstreams[0].ready(0.0)
+        except UpstreamError as error:
+            return Fault(_code(error), str(error), _facts(error))
+    return fault
 
 
 def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str) -> _Route:

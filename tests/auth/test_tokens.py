@@ -374,7 +374,9 @@ async def test_a_token_that_cannot_be_stored_is_used_and_said_and_stored_later(r
 # When it fails
 
 
-@pytest.mark.behaviour("H8", "GRID-O08", "LIB-R05", "LIB-R09", "LIB-R03")
+@pytest.mark.behaviour(
+    "H8", "GRID-O08", "LIB-R05", "LIB-R09", "LIB-R03", "LUN-A07", "LUN-O04", "LIB-F08"
+)
 @pytest.mark.parametrize(
     "error", ["invalid_grant", "unauthorized_client", "invalid_client", "bad_refresh_token"]
 )
@@ -463,7 +465,7 @@ async def test_any_other_failure_keeps_the_tokens_and_waits(rig: Rig, answer: Ca
     assert {each.path for each in rig.server.asked} == {"/token"}
 
 
-@pytest.mark.behaviour("H7")
+@pytest.mark.behaviour("H7", "LUN-A07")
 async def test_an_authorization_server_that_hangs_or_is_gone_keeps_the_tokens(rig: Rig) -> None:
     rig.limits = replace(QUICK, answer=0.1)
     rig.store(new_grant(rig.server, rig.hands, age=7_200))
@@ -496,7 +498,7 @@ async def test_the_wait_between_tries_grows_to_five_minutes(rig: Rig) -> None:
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
-@pytest.mark.behaviour("H7")
+@pytest.mark.behaviour("H7", "MUX-O14")
 async def test_a_token_that_is_still_good_is_used_while_its_renewal_fails(rig: Rig) -> None:
     rig.store(new_grant(rig.server, rig.hands, age=3_595))
     rig.server.answer_with("/token", Canned(503))
@@ -581,7 +583,7 @@ async def test_a_403_without_that_word_is_the_servers_own_business(rig: Rig) -> 
 # Without a grant
 
 
-@pytest.mark.behaviour("LIB-R07", "GRID-O12")
+@pytest.mark.behaviour("LIB-R07", "GRID-O12", "LIB-F14", "LUN-A01")
 async def test_without_a_sign_in_401_asks_for_one_and_keeps_where(rig: Rig) -> None:
     manager = rig.manager()
     with pytest.raises(SignInRequired, match="asks for a sign-in"):
@@ -611,7 +613,7 @@ async def test_what_a_sign_in_brought_is_used_and_kept(rig: Rig) -> None:
     assert rig.changes
 
 
-@pytest.mark.behaviour("F2", "F9")
+@pytest.mark.behaviour("F2", "F9", "LUN-A08")
 async def test_a_locked_keyring_asks_for_a_person_and_is_read_again(rig: Rig) -> None:
     rig.store(new_grant(rig.server, rig.hands))
     rig.secrets.reads_fail = True

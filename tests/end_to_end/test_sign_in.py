@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-import tomllib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 import pytest
 
 from tests.end_to_end.program import Home, Served, Terminal, eventually
+from tests.end_to_end.wire import http_wire
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
 
 @contextmanager
-def guarded(home: Home) -> Iterator[str]:
-    """The address of a server that wants a sign-in."""
+def guarded(home: Home, **switches: str) -> Iterator[str]:
+    """The address of a server that wants a sign-in; for `switches` see evil_as.py."""
     server = subprocess.Popen(
         [sys.executable, str(FIXTURES / "evil_as.py")],
         stdout=subprocess.PIPE, text=True, cwd=FIXTURES.parents[1],
-        env=home.env | {"PYTHONPATH": str(FIXTURES.parents[1])},
+        env=home.env | {"PYTHONPATH": str(FIXTURES.parents[1])} | switches,
     )  # fmt: skip
     assert server.stdout is not None
     try:
@@ -160,26 +163,105 @@ def test_a_login_that_nobody_finishes_ends_and_everything_else_runs_meanwhile(ho
             }  # fmt: skip
 
 
-@pytest.mark.behaviour("F7")
-def test_no_token_is_found_anywhere_but_in_the_vault(home: Home) -> None:
+@pytest.mark.behaviour("LUN-A04")
+def test_tokens_outlast_a_server_that_is_away(home: Home) -> None:
     with_browser(home)
     with guarded(home) as url:
         config = write(home, url)
-        with Served(home, "--port", "0") as served:
-            assert home.run("login", "guarded", *config).code == 0
+        port = url.split(":")[2].split("/")[0]
+        assert home.run("login", "guarded", *config).code == 0
+    with Served(home, "--port", "0"):
+        eventually(lambda: state(home)["state"] == "reconnecting", 15, "a server that is away")
+        assert home.run("auth", "status", *config).code == 0
+        with guarded(home, EVIL_PORT=port):
+            # It knows none of the tokens any more: only a person can help.
+            home.run("connect", "guarded", *config)
+            eventually(lambda: state(home)["state"] == "needs_sign_in", 15, "it is back")
+
+
+@pytest.mark.behaviour("GRID-O11")
+def test_where_the_vault_cannot_be_read_nobody_can_tell(home: Home) -> None:
+    with_browser(home)
+    with guarded(home) as url:
+        config = write(home, url)
+        assert home.run("login", "guarded", *config).code == 0
+    vault = next(Path(home.env["MCPMUX_STATE_DIR"]).rglob("secrets.toml"))
+    vault.write_text("[", encoding="utf-8")
+    told = home.run("auth", "status", *config)
+    assert told.code == 2
+    assert "guarded  cannot tell" in told.out
+
+
+@pytest.mark.behaviour("LUN-O15", "GRID-O12")
+async def test_a_call_to_a_server_that_wants_a_sign_in_says_what_to_do(home: Home) -> None:
+    with guarded(home) as url:
+        write(home, url)
+        with Served(home, "--port", "0", "--no-auth") as served:
+            eventually(lambda: state(home)["state"] == "needs_sign_in", 15, "the wish to sign in")
+            async with http_wire("legacy", f"{served.url}/guarded") as client:
+                assert json.loads(await client.request("tools/list", {}, 1))["tools"] == []
+                with pytest.raises(AssertionError, match="mcpmux login guarded"):
+                    await client.call("hello")
+
+
+@pytest.mark.behaviour("F7", "LIB-F13", "C7")
+def test_no_token_code_or_verifier_is_found_anywhere_but_in_the_vault(home: Home) -> None:
+    """Through the screen: signed in, renewed, logged out, and a sign-in that came to nothing."""
+    browsed = with_browser(home)
+    canaries = home.folder / "canaries"
+    with guarded(home, EVIL_LIFE="2", EVIL_LOG=str(canaries)) as url:
+        config = write(home, url)
+        with Terminal(home, "--port", "0", *config) as terminal:
+            terminal.wait_for("asks for a sign-in")
+            terminal.press("c")
             eventually(lambda: state(home)["state"] == "connected", 15, "connected")
+            eventually(lambda: time.time() > renewal(home), 10, "the end of the token")
+            call(home)
+            eventually(lambda: len(canaries.read_text().split()) == 6, 15, "a newer token")
+            vault = next(Path(home.env["MCPMUX_STATE_DIR"]).rglob("secrets.toml"))
+            assert canaries.read_text().split()[-1] in vault.read_text()
+            terminal.press("o")
+            terminal.wait_for("Log out of guarded?")
+            terminal.press("o")
+            eventually(lambda: state(home)["state"] == "needs_sign_in", 15, "logged out")
             arguments = " ".join(word for each in psutil.process_iter() for word in _cmdline(each))
-            ended = served.stop()
-        vault = next(Path(home.env["MCPMUX_STATE_DIR"]).rglob("secrets.toml"))
-        grant = json.loads(tomllib.loads(vault.read_text())["server/guarded"])
-        secrets = [grant["tokens"]["access"], grant["tokens"]["refresh"]]
-        texts = [ended.err, ended.out, arguments]
-        texts += [
+            terminal.process.terminate()
+            terminal.finish()
+            shown = terminal.output.decode(errors="replace")
+        secrets = canaries.read_text().split()
+        states = [
+            dict(parse_qsl(urlsplit(json.loads(line)[0]).query))["state"]
+            for line in browsed.read_text().splitlines()
+        ]
+        assert len(states) == 1
+        texts = [
             path.read_text(errors="replace")
             for path in home.folder.rglob("*")
-            if path.is_file() and path != vault
+            if path.is_file() and path not in {canaries, browsed}
         ]
-        assert not [each for each in secrets if any(each in text for text in texts)]
+        assert not [each for each in secrets if any(each in text for text in (*texts, shown))]
+        # The state is in the address on the screen, and there alone.
+        for each in (*secrets, *states):
+            assert not any(each in text for text in (*texts, arguments))
+
+
+def renewal(home: Home) -> float:
+    """When the token is to be renewed."""
+    at = state(home)["renews_at"]
+    assert isinstance(at, float)
+    return at
+
+
+def call(home: Home) -> None:
+    """One call through the proxy."""
+
+    async def called() -> None:
+        token = home.run("token", "--config", str(home.config)).out.strip()
+        (proxy,) = [json.loads(home.run("status", "--json", "--config", str(home.config)).out)]
+        async with http_wire("legacy", proxy["proxy"]["url"], token) as client:
+            assert b"hello" in await client.call("guarded__hello")
+
+    asyncio.run(called())
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -94,8 +94,9 @@ async def test_without_a_token_configured_none_is_asked_for() -> None:
         assert_refused(await ask(proxy.port, evil), 421)
 
 
-@pytest.mark.behaviour("B1")
+@pytest.mark.behaviour("B1", "C17")
 @pytest.mark.parametrize("path", ["/", "/.well-known/oauth-protected-resource", "/register",
+                                  "/.well-known/oauth-authorization-server", "/authorize", "/token",
                                   "/mcp/nobody", "/mcp/s/x", "/mcpx", "/mcp//"])  # fmt: skip
 async def test_nothing_else_is_here(path: str) -> None:
     async with running(FakeUpstream("s")) as proxy:
