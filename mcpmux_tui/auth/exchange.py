@@ -194,14 +194,14 @@ def _as_client(
     fields, headers = dict(form), {"accept": "application/json"}
     if registration is None:
         return fields, headers
+    # Beside Basic too: servers made with the MCP SDK look for it there first.
+    fields["client_id"] = registration.client_id
     secret = registration.client_secret.reveal() if registration.client_secret else ""
     if registration.auth_method == "client_secret_basic":
         basic = httpx2.BasicAuth(quote_plus(registration.client_id), quote_plus(secret))
         request = next(basic.sync_auth_flow(httpx2.Request("POST", "https://localhost")))
         headers["authorization"] = request.headers["authorization"]
-        return fields, headers
-    fields["client_id"] = registration.client_id
-    if registration.auth_method == "client_secret_post":
+    elif registration.auth_method == "client_secret_post":
         fields["client_secret"] = secret
     return fields, headers
 

@@ -1,4 +1,4 @@
-"""The demo's HTTP server as a child process that cannot outlive its parent."""
+"""The demo's HTTP servers in a child process that cannot outlive its parent."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """The `text` server on a free loopback port, from `start` to `stop`."""
+    """`text` and `journal` on a free loopback port, from `start` to `stop`."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
-        self._url = ""
+        self._origin = ""
 
     @property
-    def url(self) -> str:
-        """Its address; empty before `start` has returned."""
-        return self._url
+    def origin(self) -> str:
+        """Where they listen; empty before `start` has returned."""
+        return self._origin
 
     @property
     def pid(self) -> int | None:
@@ -38,7 +38,7 @@ class HttpServer:
         return self._process.pid if self._process else None
 
     async def start(self) -> str:
-        """Start the child and return its address.
+        """Start the child and return its origin.
 
         Raises StartFailed when the child cannot be started or names no address in time.
         """
@@ -53,16 +53,16 @@ class HttpServer:
             )
             output = cast(asyncio.StreamReader, process.stdout)
             async with asyncio.timeout(_START_SECONDS):
-                self._url = await _address(output)
+                self._origin = await _address(output)
         except TimeoutError:
             raise _failure(f"no address within {_START_SECONDS:g} seconds") from None
         except OSError as error:
             raise _failure(str(error)) from error
         finally:
-            if not self._url:
+            if not self._origin:
                 await self.stop()
         self._reader = asyncio.create_task(_drain(output), name="demo-http-output")
-        return self._url
+        return self._origin
 
     async def stop(self) -> None:
         """End the child, gently at first, within 6 seconds; may be called again."""

@@ -132,7 +132,7 @@ async def _demo_servers(options: Options) -> AsyncIterator[None]:
         return
     try:
         async with demo.HttpServer() as http:
-            await asyncio.to_thread(demo.prepare, options.demo, http.url)
+            await asyncio.to_thread(demo.prepare, options.demo, http.origin)
             yield
     finally:
         await asyncio.to_thread(shutil.rmtree, options.demo, ignore_errors=True)

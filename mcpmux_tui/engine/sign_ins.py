@@ -52,7 +52,7 @@ def vault(folder: Path, choice: VaultBackend) -> Vault:
 
 @dataclass(slots=True)
 class UnderWay:
-    """A sign-in that waits for a person."""
+    """A sign-in that waits for a person, or has just ended."""
 
     step: LoginStep
     sign_in: SignIn
@@ -108,7 +108,8 @@ class SignIns:
 
     def under_way(self, server: str) -> UnderWay | None:
         """The sign-in that waits for a person, if there is one."""
-        return self._under_way.get(server)
+        known = self._under_way.get(server)
+        return None if known is None or known.done.done() else known
 
     def failure(self, server: str) -> McpmuxError | None:
         """Why the last sign-in came to nothing, until the next one."""
@@ -131,7 +132,7 @@ class SignIns:
                 f"{server} brings an `Authorization` header: nobody signs in to it.",
                 "Remove that from its `headers` to sign in instead.",
             )
-        known = self._under_way.get(server)
+        known = self.under_way(server)
         if known is not None and _same(known.step, wish):
             return known.step
         starting = self._starting.get(server)
@@ -200,14 +201,19 @@ class SignIns:
         return step
 
     async def wait(self, server: str) -> LoginDone:
-        """The outcome of the sign-in under way. Raises McpmuxError."""
-        under_way = self._of(server)
-        await asyncio.wait({under_way.done})
-        return _outcome(under_way.done)
+        """The outcome of the sign-in under way, or of the last. Raises McpmuxError."""
+        known = self._under_way.get(server)
+        if known is None:
+            raise _none_under_way(server)
+        await asyncio.wait({known.done})
+        return _outcome(known.done)
 
     def paste(self, server: str, text: str) -> None:
         """Take the address at which a browser ended. Raises McpmuxError."""
-        self._of(server).sign_in.paste(text)
+        known = self.under_way(server)
+        if known is None:
+            raise _none_under_way(server)
+        known.sign_in.paste(text)
 
     def cancel(self, server: str) -> None:
         """End the sign-in that begins or is under way, if there is one."""
@@ -245,12 +251,6 @@ class SignIns:
             self.cancel(server)
         await asyncio.gather(*ending, *starting, return_exceptions=True)
         await asyncio.gather(*(manager.close() for _, manager in self._managers.values()))
-
-    def _of(self, server: str) -> UnderWay:
-        under_way = self._under_way.get(server)
-        if under_way is None:
-            raise ControlError(f"No sign-in to {server} is under way.", "Begin again.")
-        return under_way
 
     def _manager(self, server: str, launch: HttpLaunch) -> TokenManager:
         bound = _binding(launch)
@@ -303,15 +303,16 @@ class SignIns:
     def _over(self, server: str, done: asyncio.Task[LoginDone]) -> None:
         if not done.cancelled() and isinstance(error := done.exception(), McpmuxError):
             self._fail(server, error)
-        known = self._under_way.get(server)
-        if known is not None and known.done is done:
-            del self._under_way[server]
         self._changed(server)
 
     def _fail(self, server: str, error: McpmuxError) -> None:
         self._failures[server] = error
         self._failed(server, str(error))
         self._changed(server)
+
+
+def _none_under_way(server: str) -> ControlError:
+    return ControlError(f"No sign-in to {server} is under way.", "Begin again.")
 
 
 def _outcome(task: asyncio.Task[T]) -> T:

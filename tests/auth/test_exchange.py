@@ -54,7 +54,7 @@ async def test_an_endless_answer_is_read_only_so_far() -> None:
     [
         ("none", b"a=b&client_id=c+d", None),
         ("client_secret_post", b"a=b&client_id=c+d&client_secret=s%3A%2B", None),
-        ("client_secret_basic", b"a=b", "Basic YytkOnMlM0ElMkI="),
+        ("client_secret_basic", b"a=b&client_id=c+d", "Basic YytkOnMlM0ElMkI="),
     ],
 )
 async def test_a_client_proves_itself_as_it_was_registered(

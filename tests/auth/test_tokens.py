@@ -317,6 +317,7 @@ async def test_a_renewal_asks_for_the_same_and_keeps_what_the_answer_leaves_out(
     assert await call(rig, manager) == 200
     [asked] = rig.server.to("/token")
     assert asked.form == {
+        "client_id": "client-1",
         "grant_type": "refresh_token",
         "refresh_token": "refresh-0",
         "resource": f"{rig.server.url}/mcp",

@@ -21,7 +21,7 @@ Open = Callable[..., AbstractAsyncContextManager[Client]]
 @pytest.fixture
 def entries(tmp_path: Path) -> dict[str, Any]:
     """The `servers` table that the demo writes."""
-    path = demo.prepare(tmp_path, "http://127.0.0.1:1/mcp")
+    path = demo.prepare(tmp_path, "http://127.0.0.1:1")
     servers: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))["servers"]
     return servers
 

@@ -44,7 +44,7 @@ async def test_stop_leaves_no_process_and_may_be_repeated() -> None:
     server = HttpServer()
     url = await server.start()
     pid = server.pid
-    assert url == server.url
+    assert url == server.origin
     assert url.startswith("http://127.0.0.1:")
     assert pid is not None
     assert psutil.pid_exists(pid)
@@ -58,7 +58,7 @@ async def test_stop_does_not_wait_for_an_open_stream() -> None:
     async with HttpServer() as server:
         pid = server.pid
         assert pid is not None
-        async with Client(server.url, mode="auto") as client:
+        async with Client(f"{server.origin}/mcp", mode="auto") as client:
             await client.list_tools()
         loop = asyncio.get_running_loop()
         before = loop.time()

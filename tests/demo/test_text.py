@@ -9,7 +9,7 @@ from tests.demo.conftest import Mode
 
 
 async def test_every_tool_answers_in_both_eras(mode: Mode) -> None:
-    async with HttpServer() as server, Client(server.url, mode=mode) as text:
+    async with HttpServer() as server, Client(f"{server.origin}/mcp", mode=mode) as text:
         assert text.protocol_version == {"legacy": "2025-11-25", "auto": "2026-07-28"}[mode]
         tools = (await text.list_tools()).tools
         assert [tool.name for tool in tools] == ["count", "diff", "hash", "encode", "decode"]
