@@ -66,13 +66,18 @@ async def _register(
             "Its authorization server registers no clients by itself.",
             "Register mcpmux there, and put `oauth = { client_id = ... }` into its entry.",
         )
+    device = discovery.endpoints.device is not None
     wish = "none" if not discovery.auth_methods or "none" in discovery.auth_methods else None
     asked: dict[str, object] = {
         # Two rows at one authorization server are two clients: a person can tell them apart there.
         "client_name": f"mcpmux ({server})",
         "application_type": "native",
         "redirect_uris": [redirect_uri],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types": [
+            "authorization_code",
+            "refresh_token",
+            *(["urn:ietf:params:oauth:grant-type:device_code"] if device else []),
+        ],
         "response_types": ["code"],
         "token_endpoint_auth_method": wish or _method(discovery),
     }

@@ -111,8 +111,8 @@ async def _tell(grants: Iterable[Grant], clients: Clients | None, limits: Limits
 
 async def _post(url: str, token: str, kind: str, grant: Grant, clients: Clients | None) -> bool:
     exchange = await asyncio.to_thread(_exchange)
-    # Servers made with the MCP SDK refuse a form without `client_secret`, whoever the client is; one
-    # without a value counts as none (RFC 6749, 3.2).
+    # Servers made with the MCP SDK refuse a form without `client_secret`, whoever the client is;
+    # one without a value counts as none (RFC 6749, 3.2).
     form = {"token": token, "token_type_hint": f"{kind}_token", "client_secret": ""}
     try:
         await exchange.post_form(url, form, grant.registration, clients=clients)
