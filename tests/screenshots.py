@@ -98,7 +98,10 @@ class Posed:
         await self._client.act(server, action)
 
     async def login(self, wish: Login) -> LoginStep:
-        return self.pose(await self._client.login(wish))
+        step = self.pose(await self._client.login(wish))
+        address = re.sub(r"(127\.0\.0\.1(?:%3A|:))\d+", r"\g<1>8931", step.address)
+        address = re.sub(r"(client_id|state|code_challenge)=[\w-]+", _made_up, address)
+        return step.model_copy(update={"address": address, "since": _NOW - 42})
 
     async def login_wait(self, server: str) -> LoginDone:
         return await self._client.login_wait(server)
@@ -134,6 +137,12 @@ class Posed:
 
     async def import_servers(self, keys: tuple[str, ...]) -> Imported:
         return await self._client.import_servers(keys)
+
+
+def _made_up(match: re.Match[str]) -> str:
+    """A random value, the same in every run."""
+    length = len(match[0]) - len(match[1]) - 1
+    return f"{match[1]}={('r4nd0m-' * 10)[:length]}"
 
 
 @dataclass(frozen=True)
@@ -225,6 +234,7 @@ async def take(folder: Path) -> None:
         home = Path(temporary)
         os.environ.update({"HOME": temporary, "PATH": "/usr/bin:/bin", "TZ": "UTC"})
         time.tzset()
+        os.environ["BROWSER"] = "true"
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "TMUX"):
             os.environ.pop(name, None)
         for name in [name for name in os.environ if name.startswith(("XDG_", "MCPMUX_"))]:
@@ -253,12 +263,14 @@ async def _servers(home: Path, folder: Path) -> None:
 
 
 async def _demo_pictures(one: Studio, folder: Path) -> None:
-    to_clock = (("", "1 failed"), ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
+    to_journal = (("", "2 values"), ("j", "journal/mcp"))
+    to_clock = (*to_journal, ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
     await one.picture("servers.svg", (120, 24), *to_clock, folder=folder)
-    to_search = (("", "1 failed"), ("j", "not on the PATH"), ("", "Log"))
+    to_search = (*to_journal, ("j", "not on the PATH"), ("", "Log"))
     await one.picture("servers-80x24.svg", (80, 24), *to_search, folder=folder)
     to_entry = (*to_search, ("y", "Cursor"), ("2", "copied"))
     await one.picture("client-entry.svg", (80, 24), *to_entry, folder=folder)
+    await one.picture("sign-in.svg", (80, 24), *to_journal, ("c", "your browser"), folder=folder)
 
 
 async def _first_run(home: Path, folder: Path) -> None:

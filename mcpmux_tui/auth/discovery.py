@@ -21,10 +21,9 @@ from mcp.client.auth.utils import (
 from mcpmux_tui.auth.challenge import Challenge, scope_list
 from mcpmux_tui.auth.exchange import is_protected
 from mcpmux_tui.auth.failed import SignInFailed
-from mcpmux_tui.auth.fetch import Answer, Fetcher
+from mcpmux_tui.auth.fetch import Answer, Fetcher, shown
 from mcpmux_tui.auth.grant import Endpoints
 from mcpmux_tui.model.spec import OAuthSpec
-from mcpmux_tui.text import one_line
 
 _OFFLINE: Final = "offline_access"
 _SCOPES: Final = 100
@@ -88,7 +87,7 @@ async def discover(
         server = await _server_metadata(issuer, url, fetcher)
         if not server:
             raise SignInFailed(
-                f"{one_line(issuer, 200)} does not say how one signs in there.",
+                f"{shown(issuer)} does not say how one signs in there.",
                 "Ask the server's operator.",
             )
         issuer = str(server.get("issuer"))
@@ -140,8 +139,7 @@ async def _server_metadata(
             expected = issuer or _origin(url)
             if not isinstance(named, str) or not issuers_match(named, expected):
                 raise SignInFailed(
-                    f"{one_line(address, 200)} speaks for another issuer than"
-                    f" {one_line(expected, 200)}.",
+                    f"{shown(address)} speaks for another issuer than {shown(expected)}.",
                     "This may be an attack; ask the server's operator.",
                 )
             return answer.body
@@ -153,9 +151,7 @@ def _require_absence(answer: Answer, address: str) -> None:
     """Only "not here" leads on to the next address: trouble is no reason to guess (C22)."""
     if answer.status in {400, 401, 403, 404, 405, 410} or answer.status == 200:
         return
-    raise SignInFailed(
-        f"{one_line(address, 200)} answered HTTP {answer.status}.", "Try again later."
-    )
+    raise SignInFailed(f"{shown(address)} answered HTTP {answer.status}.", "Try again later.")
 
 
 def _require_pkce(server: Mapping[str, object], spec: OAuthSpec) -> None:
@@ -192,8 +188,7 @@ async def _endpoints(server: Mapping[str, object], fetcher: Fetcher) -> Endpoint
     for kind, address in found.items():
         if not is_protected(address):
             raise SignInFailed(
-                f"Its authorization server names an unsafe {kind} endpoint:"
-                f" {one_line(address, 200)}.",
+                f"Its authorization server names an unsafe {kind} endpoint: {shown(address)}.",
                 "Only https is used, or http on this machine. Ask its operator.",
             )
         if kind != "authorization":
@@ -219,7 +214,7 @@ def _published(named: object, resource: str) -> tuple[str, str]:
         host = urlsplit(resource).netloc
         return named, f"The sign-in is good for all of {host}, not this server alone."
     raise SignInFailed(
-        f"The server says that it is {one_line(named, 200)}, which is not its address.",
+        f"The server says that it is {shown(named)}, which is not its address.",
         "Correct `url` in its entry, or ask its operator.",
     )
 

@@ -36,6 +36,11 @@ class Answer:
     body: dict[str, object]
 
 
+def shown(url: str) -> str:
+    """An address for people and logs: without its query, which may hold a secret."""
+    return one_line(url.partition("?")[0], 200)
+
+
 async def resolve(host: str, port: int) -> Sequence[str]:
     """The system's answer. Raises OSError."""
     loop = asyncio.get_running_loop()
@@ -81,10 +86,9 @@ class Fetcher:
 
     async def check(self, url: str) -> str:
         """One of the addresses behind `url`, all of which may be asked. Raises SignInFailed."""
-        shown = one_line(url, 200)
         if not is_protected(url):
             raise SignInFailed(
-                f"This sign-in leads to an unsafe address: {shown}.",
+                f"This sign-in leads to an unsafe address: {shown(url)}.",
                 "Only https is used, or http on this machine. Ask the server's operator.",
             )
         parsed = httpx2.URL(url)
@@ -93,16 +97,15 @@ class Fetcher:
         except OSError:
             addresses = ()
         if not addresses:
-            raise SignInFailed(f"{shown} cannot be found.", "Try again later.")
+            raise SignInFailed(f"{shown(url)} cannot be found.", "Try again later.")
         if not self._inside and any(map(is_inside, addresses)):
             raise SignInFailed(
-                f"This sign-in leads into your own network: {shown}.",
+                f"This sign-in leads into your own network: {shown(url)}.",
                 "A server on the internet has no business there; nothing was sent.",
             )
         return addresses[0]
 
     async def _ask(self, method: str, url: str, content: bytes | None) -> Answer:
-        shown = one_line(url, 200)
         try:
             async with asyncio.timeout(self._limits.answer):
                 return await self._sent(method, url, content)
@@ -110,7 +113,7 @@ class Fetcher:
             why = f"did not answer within {self._limits.answer:g} s"
         except (httpx2.HTTPError, OSError) as error:
             why = f"could not be asked ({type(error).__name__})"
-        raise SignInFailed(f"{shown} {why}.", "Try again later.")
+        raise SignInFailed(f"{shown(url)} {why}.", "Try again later.")
 
     @asynccontextmanager
     async def client(self, url: str) -> AsyncIterator[httpx2.AsyncClient]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
@@ -75,6 +75,7 @@ class Hub:
             os.environ, None if login_shell is None else login_shell.environment
         )
         self._children = Children(instance.folder.name)
+        self._vault_choice = config.vault
         self._vault = vault(instance.folder, config.vault)
         self.sign_ins = SignIns(
             self._vault,
@@ -162,7 +163,7 @@ class Hub:
             ),
             servers=tuple(map(self._shown, self._supervisors.values())),
             questions=self.proxy.questions.pending,
-            warnings=self._config.warnings,
+            warnings=(*self._config.warnings, *self._about_the_vault()),
             config_path=str(self.instance.config),
             config_error=self._config_error,
             offline=self._outage.servers,
@@ -170,6 +171,15 @@ class Hub:
             demo=self._demo,
             version=__version__,
         )
+
+    def _about_the_vault(self) -> Iterator[str]:
+        """What a person should know of where secrets are kept, a sentence each."""
+        if self._vault_choice == "file":
+            yield 'Secrets are kept in a plain file: [vault] backend = "file".'
+        if self._vault_choice == "auto" and (why := self._vault.passing):
+            yield f'Sign-ins are not kept ({why}). [vault] backend = "file" keeps them in a file.'
+        if self._config.vault != self._vault_choice:
+            yield "The change of [vault] counts from the next start of mcpmux."
 
     def _shown(self, supervisor: Supervisor) -> ServerSnapshot:
         snapshot = supervisor.snapshot

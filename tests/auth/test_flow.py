@@ -241,6 +241,20 @@ async def test_a_server_that_wants_a_token_and_knows_no_sign_in_is_said_to() -> 
             await Visit(server).sign_in.begin(agreed=True)
 
 
+@pytest.mark.behaviour("LIB-F13")
+async def test_no_sentence_holds_the_query_of_an_address() -> None:
+    fetcher = Fetcher(inside=False, clients=clients, limits=QUICK)
+    for address in ("http://as.example/x?key=s3cret", "https://127.0.0.1/x?key=s3cret"):
+        with pytest.raises(SignInFailed, match="/x") as met:
+            await fetcher.get(address)
+        assert "s3cret" not in str(met.value)
+    evil = EvilAs(metadata={"token_endpoint": "http://as.example/x?key=s3cret"})
+    async with running(evil) as server:
+        with pytest.raises(SignInFailed, match="unsafe token endpoint") as met:
+            await Visit(server).sign_in.begin()
+        assert "s3cret" not in str(met.value)
+
+
 @pytest.mark.behaviour("LUN-O03")
 async def test_to_begin_takes_only_so_long_and_holds_up_no_other() -> None:
     async with running(EvilAs(metadata_hold=asyncio.Event())) as server:

@@ -269,6 +269,28 @@ async def test_a_locked_keyring_offers_a_retry_and_loses_nothing(
         assert server.counts["/authorize"] == 1
 
 
+@pytest.mark.behaviour("F1")
+async def test_where_secrets_are_kept_is_said_when_it_is_no_keyring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "choose", lambda _: backend.Session("no keyring service runs"))
+    async with serving() as server:
+        acme = remote("acme", server.mcp)
+        async with running(tmp_path, acme) as hub:
+            await comes(hub, Health.NEEDS_SIGN_IN)
+            await sign_in(hub)
+            (said,) = hub.snapshot().warnings
+            assert "not kept (this session only: no keyring service runs)" in said
+            config = tmp_path / "config.toml"
+            config.write_text(f"{SESSION}\n{acme}", encoding="utf-8")
+            await hub.reload()
+            assert "from the next start" in hub.snapshot().warnings[-1]
+        async with running(tmp_path, "[vault]\nbackend = 'file'", acme) as hub:
+            assert hub.snapshot().warnings == (
+                'Secrets are kept in a plain file: [vault] backend = "file".',
+            )
+
+
 @pytest.mark.behaviour("F2")
 async def test_twenty_signed_in_servers_are_twenty_reads_at_start_and_none_for_a_look(
     tmp_path: Path, ring: FakeKeyring
