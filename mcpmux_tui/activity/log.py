@@ -55,10 +55,20 @@ class _Ring:
 
 
 class LogBook:
-    """Implements the Journal port; files are written by a thread, so `record` never blocks."""
+    """Implements the Journal port; files are written by a thread, so `record` never blocks.
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+    `clean` takes secrets out of a line.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clean: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
+        self._clean = clean
         self._clock = clock
         self._rings: dict[str, _Ring] = {}
         self._queue: queue.Queue[logging.LogRecord] = queue.Queue(WAITING)
@@ -67,7 +77,7 @@ class LogBook:
 
     def record(self, server: str, line: str, *, source: str = "stderr") -> None:
         """Add one line of raw text to a server's log."""
-        text = one_line(line, LINE)
+        text = one_line(self._clean(line), LINE)
         at = self._clock()
         self._rings.setdefault(server, _Ring()).add(at, source, text)
         record = logging.makeLogRecord(

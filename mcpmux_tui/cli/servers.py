@@ -112,7 +112,7 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
         elif server.state in SERVING:
             click.echo(f"{name} is connected already.")
             return
-        elif server.state is Health.NEEDS_SIGN_IN:
+        elif server.state in {Health.NEEDS_SIGN_IN, Health.NEEDS_INPUT}:
             await client.act(name, Action.RETRY)
         elif server.state is not Health.CONNECTING and (action := suggested_action(server.state)):
             await client.act(name, action)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
+from mcpmux_tui.config.inputs import input_specs
 from mcpmux_tui.config.schema import (
     Table,
     kind,
@@ -41,7 +42,7 @@ class _File(Table):
     version: int = Field(VERSION, ge=1, description="the number of a version")
     proxy: dict[str, object] = Field({}, description="a table")
     vault: dict[str, object] = Field({}, description="a table")
-    inputs: list[object] = Field([], description="a list")
+    inputs: list[object] | dict[str, object] = Field([], description="a table or a list")
 
 
 class _Vault(Table):
@@ -99,12 +100,14 @@ def load(path: Path, *, required: bool) -> Config:
         return Config()
     document = parse(path, text)
     folder = path.absolute().parent
-    proxy, vault, warnings = _around(path, document)
+    proxy, vault, warnings, asked = _around(path, document)
+    inputs, wrong = input_specs(asked)
     return Config(
         servers=tuple(_with_clashes(_specs(document, folder))),
         proxy=proxy,
         vault=vault,
-        warnings=(*document.warnings, *warnings),
+        inputs=inputs,
+        warnings=(*document.warnings, *warnings, *wrong),
     )
 
 
@@ -238,7 +241,9 @@ def _repeated_key(plain: str, entry: jsonc.Member) -> str | None:
     return None
 
 
-def _around(path: Path, document: Document) -> tuple[ProxySpec, VaultBackend, Iterator[str]]:
+def _around(
+    path: Path, document: Document
+) -> tuple[ProxySpec, VaultBackend, Iterator[str], object]:
     model: type[Table] = _File
     try:
         rest = _File.model_validate(dict(document.rest))
@@ -255,7 +260,7 @@ def _around(path: Path, document: Document) -> tuple[ProxySpec, VaultBackend, It
             f"{where}: {wrong_types(model, error)}", _FIX, path=path, line=line
         ) from None
     spec = ProxySpec(proxy.port, tuple(proxy.allowed_origins), proxy.page_size, proxy.sse)
-    return spec, vault.backend, _warnings(rest, proxy, vault)
+    return spec, vault.backend, _warnings(rest, proxy, vault), rest.inputs
 
 
 def _warnings(rest: _File, proxy: _Proxy, vault: _Vault) -> Iterator[str]:

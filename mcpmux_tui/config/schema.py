@@ -11,7 +11,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcpmux_tui.config.check import launch_problem, name_problem, plain_http_host
-from mcpmux_tui.config.placeholders import strays
+from mcpmux_tui.config.placeholders import of_an_editor, references, strays, too_deep
+from mcpmux_tui.model.inputs import looks_secret
 from mcpmux_tui.model.spec import (
     Deadlines,
     EntryProblem,
@@ -81,13 +82,13 @@ class Entry(Table):
 
     command: str | None = Field(None, description="text")
     args: list[str] = Field([], description="a list of texts")
-    env: dict[str, str] = Field({}, description="a table of texts")
+    env: dict[str, str | None] = Field({}, description="a table of texts")
     cwd: str | None = Field(None, description="text")
     inherit_env: bool | list[str] = Field(False, description="true, false or a list of names")
     instances: str = Field("shared", description='"shared" or "per-client"')
     envFile: str | None = Field(None, description="text")
     url: str | None = Field(None, description="text")
-    headers: dict[str, str] = Field({}, description="a table of texts")
+    headers: dict[str, str | None] = Field({}, description="a table of texts")
     transport: str | None = Field(None, description='"auto", "http" or "sse"')
     type: str | None = Field(None, description='"stdio", "http" or "sse"')
     oauth: OAuthTable = Field(
@@ -254,11 +255,20 @@ def _launch(entry: Entry, folder: Path) -> Launch:
         )
     if problem := launch_problem(launch):
         raise _Refused(problem)
+    for text in _strings(launch):
+        if editors := of_an_editor(text):
+            raise _Refused(
+                f"`{one_line(editors, 60)}` is filled by an editor, which has a folder open; mcpmux"
+                " has none. Write the path itself."
+            )
+        if too_deep(text):
+            raise _Refused("It has defaults within defaults, more than ten deep.")
     return launch
 
 
-def _frozen(values: dict[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(values)
+def _frozen(values: dict[str, str | None]) -> Mapping[str, str]:
+    # JSON's null is no value: as if the key were not there.
+    return MappingProxyType({name: text for name, text in values.items() if text is not None})
 
 
 def _folder(cwd: str | None, folder: Path) -> str | None:
@@ -284,6 +294,11 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
         if key != "transport":
             yield f"`{key}` goes with `{needs}`; it is not used."
     if isinstance(launch, StdioLaunch):
+        if any(secret for text in (launch.command, *launch.args) for secret in _secrets(text)):
+            yield (
+                "`args` hold a secret: other programs on this machine can read arguments. Use `env`"
+                " where the server takes it."
+            )
         if entry.envFile is not None:
             yield "`envFile` is not read; put its variables in `env`."
     else:
@@ -294,6 +309,13 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
             yield f"The connection to {one_line(host)} is not encrypted; use https:// if it can."
     for stray in sorted({stray for text in _strings(launch) for stray in strays(text)}):
         yield f"`{one_line(stray)}` is no placeholder of mcpmux; it is passed on as written."
+
+
+def _secrets(text: str) -> Iterator[str]:
+    """The names of secrets that `text` refers to."""
+    for reference in references(text):
+        if reference.source == "secret" or looks_secret(reference.name):
+            yield reference.name
 
 
 def _strings(launch: Launch) -> tuple[str, ...]:

@@ -122,6 +122,26 @@ class Client:
         request = protocol.Logout(server=server, reset=reset)
         return await self._ask("logout", request, protocol.LoggedOut)
 
+    async def values(self, server: str) -> protocol.ValueFields:
+        """What a server needs from a person. Raises ControlError."""
+        return await self._ask("values", {"server": server}, protocol.ValueFields)
+
+    async def give_values(self, given: protocol.GiveValues) -> protocol.ValuesGiven:
+        """Hand over what a person typed. Raises ControlError where it cannot be kept."""
+        return await self._ask("give_values", given, protocol.ValuesGiven)
+
+    async def secrets(self) -> protocol.SecretList:
+        """The values given by name, and those that servers wait for."""
+        return await self._ask("secrets", {}, protocol.SecretList)
+
+    async def secret_set(self, name: str, value: str) -> None:
+        """Keep a value under a name. Raises ControlError."""
+        await self._request("secret_set", protocol.SecretSet(name=name, value=value))
+
+    async def secret_remove(self, name: str) -> None:
+        """Forget the value under a name. Raises ControlError."""
+        await self._request("secret_remove", protocol.SecretName(name=name))
+
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.ToolPage:
         """At most `limit` tools of one server, the first `after` passed over."""
         page = protocol.ServerPage(server=server, after=after, limit=limit)

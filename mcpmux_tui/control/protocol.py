@@ -12,6 +12,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
+from mcpmux_tui.model.inputs import InputType
 from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot, ProxySnapshot, ServerSnapshot
 
@@ -195,6 +196,94 @@ class LoggedOut(Frozen):
     """Answer to `logout`: whether the authorization server was told."""
 
     told: bool = False
+
+
+class ValueField(Frozen):
+    """One value a server needs, as a person should see it; all text is clean."""
+
+    name: str
+    where: tuple[str, ...] = ()
+    required: bool = True
+    secret: bool = True
+    origin: Literal["environment", "stored", "default", ""] = ""
+    """Where the value in use comes from; empty where there is none."""
+    stored: bool = False
+    """Somebody gave one, though the environment may outrank it."""
+    in_environment: bool = False
+    """A variable of this name could be used instead of typing it."""
+    type: InputType = "text"
+    description: str = ""
+    default: str = ""
+    placeholder: str = ""
+    choices: tuple[str, ...] = ()
+    obtain: str = ""
+    """Where one gets it."""
+
+
+class ValueFields(Frozen):
+    """Answer to `values`: what a server needs, and where given values are kept."""
+
+    fields: tuple[ValueField, ...] = ()
+    keeps: str = ""
+    """What keeps values over restarts, such as "keyring (Secret Service)"; empty where nothing."""
+
+
+class GiveValues(Frozen):
+    """`give_values`: what a person typed for a server, by name.
+
+    `from_environment` names those whose variable's present value is taken instead.
+    """
+
+    server: str
+    typed: dict[str, str] = Field(default_factory=dict, repr=False)
+    from_environment: tuple[str, ...] = ()
+    session: bool = False
+    """Until mcpmux ends, and nowhere on disk."""
+
+
+class Wrong(Frozen):
+    """Why one typed value cannot be taken, a sentence."""
+
+    name: str
+    why: str
+
+
+class ValuesGiven(Frozen):
+    """Answer to `give_values`: nothing was kept where anything is wrong."""
+
+    wrong: tuple[Wrong, ...] = ()
+
+
+class SecretSet(Frozen):
+    """`secret_set`: a value under a name, whoever uses it."""
+
+    name: str
+    value: str = Field(repr=False)
+
+
+class SecretName(Frozen):
+    """`secret_remove`: the value under a name."""
+
+    name: str
+
+
+class SecretLine(Frozen):
+    """One given value, without it."""
+
+    name: str
+    kept: bool = True
+    """Else it lasts as long as mcpmux runs."""
+    since: float | None = None
+    users: tuple[str, ...] = ()
+    """The servers that refer to it."""
+    waiting: tuple[str, ...] = ()
+    """Those that wait for it."""
+
+
+class SecretList(Frozen):
+    """Answer to `secrets`: those given, and those that servers wait for."""
+
+    secrets: tuple[SecretLine, ...] = ()
 
 
 class ServerPage(Frozen):

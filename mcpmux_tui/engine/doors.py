@@ -42,6 +42,11 @@ class Doors:
             "login_paste": self._login_paste,
             "login_cancel": self._login_cancel,
             "logout": self._logout,
+            "values": self._values,
+            "give_values": self._give_values,
+            "secrets": self._secrets,
+            "secret_set": self._secret_set,
+            "secret_remove": self._secret_remove,
             "client_choices": self._client_choices,
             "client_entry": self._client_entry,
             "find_imports": self._find_imports,
@@ -109,6 +114,22 @@ class Doors:
     async def _logout(self, params: Params) -> BaseModel:
         wish = protocol.Logout.model_validate(params)
         return protocol.LoggedOut(told=await self._hub.logout(wish.server, reset=wish.reset))
+
+    async def _values(self, params: Params) -> BaseModel:
+        return await self._hub.given.fields(protocol.OneServer.model_validate(params).server)
+
+    async def _give_values(self, params: Params) -> BaseModel:
+        return await self._hub.given.give(protocol.GiveValues.model_validate(params))
+
+    async def _secrets(self, _: Params) -> BaseModel:
+        return await self._hub.given.listed()
+
+    async def _secret_set(self, params: Params) -> None:
+        secret = protocol.SecretSet.model_validate(params)
+        await self._hub.given.set(secret.name, secret.value)
+
+    async def _secret_remove(self, params: Params) -> None:
+        await self._hub.given.remove(protocol.SecretName.model_validate(params).name)
 
     async def _client_choices(self, _: Params) -> BaseModel:
         return await asyncio.to_thread(offline.client_choices)

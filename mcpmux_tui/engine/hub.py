@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
-from mcpmux_tui.config.resolve import EnvironmentValues
+from mcpmux_tui.config.resolve import Resolver
 from mcpmux_tui.engine.adopted import reap_adopted
+from mcpmux_tui.engine.given import Given
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
@@ -41,6 +42,8 @@ from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.list_cache import ListCache
 from mcpmux_tui.upstream.supervisor import Supervisor
+from mcpmux_tui.vault.redact import Redactor
+from mcpmux_tui.vault.values import NamedValues
 
 LEFTOVERS_AFTER = 6.0
 """Seconds from the start to a look at what earlier runs left behind."""
@@ -63,29 +66,46 @@ class Hub:
     ) -> None:
         self.instance = instance
         self.token = token
-        self.logs = LogBook(instance.folder / "logs")
+        self.redactor = Redactor()
+        self.logs = LogBook(instance.folder / "logs", clean=self.redactor.clean)
         self.publish: Callable[[], None] = lambda: None
-        self.proxy = Proxy(token=token, spec=config.proxy, changed=self._changed)
+        self.proxy = Proxy(
+            token=token, spec=config.proxy, changed=self._changed, clean=self.redactor.clean
+        )
         self._config = config
         self._config_error = ""
         self._demo = demo
         self._wakes = wakes
         self._login_shell = login_shell
-        self._values = EnvironmentValues(
-            os.environ, None if login_shell is None else login_shell.environment
-        )
         self._children = Children(instance.folder.name)
         self._vault_choice = config.vault
         self._vault = vault(instance.folder, config.vault)
+        stored = NamedValues(self._vault, hide=self.redactor.hide)
+        self._values = Resolver(
+            os.environ,
+            stored=stored,
+            inputs=lambda: self._config.inputs,
+            hide=self.redactor.hide,
+            completed=None if login_shell is None else login_shell.environment,
+        )
+        self.given = Given(
+            stored,
+            self._vault,
+            self._values,
+            servers=lambda: self._supervisors,
+            inputs=lambda: self._config.inputs,
+        )
         self.sign_ins = SignIns(
             self._vault,
             instance.folder,
+            hide=self.redactor.hide,
             changed=lambda _: self._changed(),
             ready=self._retry_sign_in,
             failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
         )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
+        self._redacted: dict[str, tuple[ServerSnapshot, ServerSnapshot]] = {}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
         self._stopping = False
@@ -182,7 +202,7 @@ class Hub:
             yield "The change of [vault] counts from the next start of mcpmux."
 
     def _shown(self, supervisor: Supervisor) -> ServerSnapshot:
-        snapshot = supervisor.snapshot
+        snapshot = self._without_secrets(supervisor.snapshot)
         changes: dict[str, object] = {}
         warnings = self.proxy.collisions(snapshot.name)
         if (signed := self.sign_ins.signed(snapshot.name)) is not None:
@@ -198,6 +218,20 @@ class Hub:
         if warnings:
             changes["warnings"] = (*snapshot.warnings, *warnings)
         return snapshot.model_copy(update=changes) if changes else snapshot
+
+    def _without_secrets(self, snapshot: ServerSnapshot) -> ServerSnapshot:
+        """The same, each looked through once: most rows stay as they are most of the time."""
+        known = self._redacted.get(snapshot.name)
+        if known is None or known[0] is not snapshot:
+            texts = ("summary", "detail", "target")
+            cleaned = {
+                name: text
+                for name in texts
+                if (text := self.redactor.clean(getattr(snapshot, name))) != getattr(snapshot, name)
+            }
+            known = (snapshot, snapshot.model_copy(update=cleaned) if cleaned else snapshot)
+            self._redacted[snapshot.name] = known
+        return known[1]
 
     def _signing_in(self, snapshot: ServerSnapshot) -> dict[str, object]:
         """What a sign-in under way, or the end of the last one, changes in a row."""
@@ -234,6 +268,11 @@ class Hub:
         if state is Health.SIGNING_IN and action is Action.CANCEL:
             self.sign_ins.cancel(name)
             return
+        if action is Action.ENTER_VALUES:
+            missing = " ".join(supervisor.snapshot.missing[:1])
+            raise ControlError(
+                f"{name} waits for values of yours.", f"`mcpmux secret set {missing}` asks for one."
+            )
         if action is Action.SIGN_IN:
             raise ControlError(
                 "A sign-in needs a browser of yours.", f"`mcpmux login {name}` opens it."
@@ -320,6 +359,7 @@ class Hub:
         }
         for spec in changes.removed:
             self._cache.forget(spec.name)
+            self._redacted.pop(spec.name, None)
             self._forget_sign_in(spec.name)
         self.proxy.set_upstreams(self._supervisors)
         self._changed()

@@ -8,6 +8,7 @@ import logging.handlers
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from io import TextIOBase
 from pathlib import Path
 from typing import Final, TextIO
@@ -38,6 +39,24 @@ def _begin(handler: logging.Handler, form: str) -> None:
     # Libraries tell of each request and its whole address.
     logging.basicConfig(level=logging.WARNING, format=form, handlers=[handler])
     logging.getLogger("mcpmux_tui").setLevel(logging.INFO)
+
+
+def redact(clean: Callable[[str], str]) -> None:
+    """Have `clean` take secrets out of every line from now on, tracebacks included."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Redacting(handler.formatter or logging.Formatter(), clean))
+
+
+class _Redacting(logging.Formatter):
+    """Another formatter's lines, without secrets."""
+
+    def __init__(self, formatter: logging.Formatter, clean: Callable[[str], str]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._clean = clean
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._clean(self._formatter.format(record))
 
 
 class Patient(TextIOBase):

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mcpmux_tui.config.resolve import EnvironmentValues
+from mcpmux_tui.config.resolve import Resolver
 from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.instance import Instance
@@ -16,6 +16,8 @@ from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.spec import Config, HttpLaunch
 from mcpmux_tui.text import one_line
+from mcpmux_tui.vault.store import Vault
+from mcpmux_tui.vault.values import NamedValues
 
 
 class Signed(Frozen):
@@ -46,13 +48,16 @@ class Signed(Frozen):
 class Alone:
     """Does for a command what the engine's doors do."""
 
-    def __init__(self, config: Config, sign_ins: SignIns) -> None:
+    def __init__(self, config: Config, kept: Vault, sign_ins: SignIns) -> None:
         self._config = config
+        self._vault = kept
         self._sign_ins = sign_ins
 
     async def login(self, wish: Login) -> LoginStep:
         """Begin a sign-in."""
-        return await self._sign_ins.begin(wish, await remote_launch(self._config, wish.server))
+        return await self._sign_ins.begin(
+            wish, await remote_launch(self._config, self._vault, wish.server)
+        )
 
     async def login_wait(self, server: str) -> LoginDone:
         """Wait for its end."""
@@ -68,7 +73,7 @@ class Alone:
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
         """Revoke and delete a server's tokens."""
-        launch = await remote_launch(self._config, server)
+        launch = await remote_launch(self._config, self._vault, server)
         return LoggedOut(told=await self._sign_ins.logout(server, launch, reset=reset))
 
 
@@ -80,7 +85,7 @@ async def door(instance: Instance) -> AsyncIterator[Alone]:
     kept = vault(instance.folder, config.vault)
     sign_ins = SignIns(kept, instance.folder)
     try:
-        yield Alone(config, sign_ins)
+        yield Alone(config, kept, sign_ins)
     finally:
         await sign_ins.close()
         kept.close()
@@ -98,7 +103,7 @@ async def status(instance: Instance) -> tuple[Signed, ...]:
         if not isinstance(launch, HttpLaunch) or launch.brings_authorization:
             continue
         try:
-            found = await sign_ins.look(spec.name, await remote_launch(config, spec.name))
+            found = await sign_ins.look(spec.name, await remote_launch(config, kept, spec.name))
         except McpmuxError as error:
             rows.append(Signed(name=spec.name, signed_in=None, trouble=one_line(error.message)))
             continue
@@ -115,7 +120,7 @@ async def status(instance: Instance) -> tuple[Signed, ...]:
     return tuple(rows)
 
 
-async def remote_launch(config: Config, name: str) -> HttpLaunch:
+async def remote_launch(config: Config, kept: Vault, name: str) -> HttpLaunch:
     """The address of a remote server, placeholders filled. Raises McpmuxError."""
     spec = next((each for each in config.servers if each.name == name), None)
     if spec is None:
@@ -123,7 +128,11 @@ async def remote_launch(config: Config, name: str) -> HttpLaunch:
             f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
         )
     launch = (
-        None if spec.launch is None else await EnvironmentValues(os.environ).resolve(spec.launch)
+        None
+        if spec.launch is None
+        else await Resolver(
+            os.environ, stored=NamedValues(kept), inputs=lambda: config.inputs
+        ).resolve(spec.launch)
     )
     if not isinstance(launch, HttpLaunch):
         raise ControlError(

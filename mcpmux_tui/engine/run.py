@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from mcpmux_tui import demo
 from mcpmux_tui.config import file
 from mcpmux_tui.control.server import ControlServer
+from mcpmux_tui.engine import logs
 from mcpmux_tui.engine.doors import Doors
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import InstanceLock, Options
@@ -68,6 +69,7 @@ async def _serve(
         demo=options.demo is not None,
         login_shell=None if options.from_shell else LoginShell(os.environ),
     )
+    logs.redact(hub.redactor.clean)
     doors = Doors(hub)
     control = ControlServer(handlers=doors.handlers(), snapshot=hub.snapshot)
     hub.publish = control.publish

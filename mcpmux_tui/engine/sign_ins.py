@@ -69,13 +69,15 @@ class Starting:
 
 class SignIns:
     """All of one engine. `changed` is called with a server whose sign-in is not what it was,
-    `ready` with one that may be tried again, `failed` with one and why nobody is signed in."""
+    `ready` with one that may be tried again, `failed` with one and why nobody is signed in, `hide`
+    with each secret before its first use."""
 
     def __init__(
         self,
         secrets: Vault,
         folder: Path,
         *,
+        hide: Callable[[Secret], None] = lambda _: None,
         changed: Callable[[str], None] = lambda _: None,
         ready: Callable[[str], None] = lambda _: None,
         failed: Callable[[str, str], None] = lambda *_: None,
@@ -83,6 +85,7 @@ class SignIns:
         self._secrets = secrets
         self._index = secrets.index
         self._folder = folder
+        self._hide = hide
         self._changed = changed
         self._ready = ready
         self._failed = failed
@@ -260,7 +263,7 @@ class SignIns:
         manager = TokenManager(
             Record(server, secrets=self._secrets, folder=self._folder),
             binding=bound,
-            hide=lambda _: None,
+            hide=self._hide,
             changed=self._changed,
             turns=self._turns,
             wanted=bool(launch.oauth.client_id),

@@ -59,17 +59,30 @@ class UsageError(McpmuxError):
 class InputMissing(McpmuxError):
     """Placeholders of one server have no value.
 
-    `names` are the bare names, in order of use; `variables` those that would give each a value.
+    `names` are the bare names, in order of use; `variables` those that would give each a value;
+    `trouble` says why nobody can tell whether a person gave them.
     """
 
-    def __init__(self, names: tuple[str, ...], variables: tuple[str, ...] = ()) -> None:
-        count = "1 value is" if len(names) == 1 else f"{len(names)} values are"
-        super().__init__(
-            f"{count} missing: {', '.join(names)}.",
-            f"Write {'it' if len(names) == 1 else 'them'} in the config, or set"
-            f" {', '.join(variables or names)} in the environment and start mcpmux again.",
-        )
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        variables: tuple[str, ...] = (),
+        *,
+        trouble: VaultError | None = None,
+    ) -> None:
+        one = len(names) == 1
+        count = "1 value" if one else f"{len(names)} values"
+        if trouble is None:
+            super().__init__(
+                f"{count} {'is' if one else 'are'} missing: {', '.join(names)}.",
+                f"Enter {'it' if one else 'them'}: press `c` on its row, or run `mcpmux secret set"
+                f" {names[0]}`; or start mcpmux with {', '.join(variables or names)} set.",
+            )
+        else:
+            why = trouble.message.rstrip(".")
+            super().__init__(f"{count} cannot be read: {', '.join(names)}. {why}.", trouble.hint)
         self.names = names
+        self.trouble = trouble
 
 
 class NoEngine(McpmuxError):

@@ -86,6 +86,14 @@ class Secrets(Protocol):
         ...
 
 
+class Stored(Protocol):
+    """The values people gave by name. Implemented by `vault.values`."""
+
+    async def value(self, name: str) -> str | None:
+        """The value, None where nobody gave one. Raises VaultError."""
+        ...
+
+
 class Credentials(Protocol):
     """Who asks, on the requests to one server. Implemented by `auth.tokens.TokenManager`.
 

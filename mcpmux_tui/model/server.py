@@ -56,6 +56,8 @@ class Action(StrEnum):
     DISABLE = "disable"
     SIGN_IN = "sign_in"
     """A door's own doing: it opens the browser of the person before it."""
+    ENTER_VALUES = "enter_values"
+    """A door's own doing: it asks the person before it."""
 
     @property
     def label(self) -> str:
@@ -71,7 +73,7 @@ _SUGGESTED = {
     Health.DEGRADED: Action.RETRY,
     Health.NEEDS_SIGN_IN: Action.SIGN_IN,
     Health.SIGNING_IN: Action.SIGN_IN,
-    Health.NEEDS_INPUT: Action.RETRY,
+    Health.NEEDS_INPUT: Action.ENTER_VALUES,
     Health.RECONNECTING: Action.RETRY,
     Health.FAILED: Action.RETRY,
 }
@@ -91,7 +93,7 @@ def allowed_actions(health: Health) -> frozenset[Action]:
         allowed.add(Action.RESTART)
     if suggested := suggested_action(health):
         allowed.add(suggested)
-    if health is Health.NEEDS_SIGN_IN:
+    if health in {Health.NEEDS_SIGN_IN, Health.NEEDS_INPUT}:
         allowed.add(Action.RETRY)
     if health is Health.SIGNING_IN:
         allowed.add(Action.CANCEL)

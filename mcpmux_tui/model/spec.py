@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from mcpmux_tui.model.hosts import is_loopback
+from mcpmux_tui.model.inputs import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +154,6 @@ class Config:
     servers: tuple[ServerSpec, ...] = ()
     proxy: ProxySpec = ProxySpec()
     vault: VaultBackend = "auto"
+    inputs: Mapping[str, InputSpec] = field(default_factory=dict)
+    """What is known of each `${input:ID}`, by id."""
     warnings: tuple[str, ...] = ()

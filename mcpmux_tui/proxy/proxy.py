@@ -45,13 +45,14 @@ class Proxy:
         token: str | None,
         spec: ProxySpec = _PLAIN,
         changed: Callable[[], None],
+        clean: Callable[[str], str] = str,
         limits: Limits = DEFAULTS,
     ) -> None:
         self._token = token
         self._spec = spec
         self._limits = limits
         self._knocks = Knocks(changed)
-        router = Router(limits.patience)
+        router = Router(limits.patience, clean)
         self._upstreams: Mapping[str, Upstream] = {}
         self._legacy = Legacy(limits, router, changed, self._wished, self._left, spec.page_size)
         self._old = OldSse(self._legacy, limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,10 +58,14 @@ class _Route:
 
 
 class Router:
-    """Sends requests to the servers they are meant for; both eras share one."""
+    """Sends requests to the servers they are meant for; both eras share one.
 
-    def __init__(self, patience: float) -> None:
+    `clean` takes secrets out of what mcpmux itself says of a failure.
+    """
+
+    def __init__(self, patience: float, clean: Callable[[str], str] = str) -> None:
         self._patience = patience
+        self._clean = clean
         self._links: dict[str, str] = {}
         """Address -> the server one of whose results linked to it, the newest last."""
 
@@ -84,7 +88,7 @@ class Router:
         try:
             route = self._route(listing, method, params)
         except Fault as fault:
-            raise await _unknown(listing, fault) from None
+            raise await self._unknown(listing, fault) from None
         upstream, name = route.target.upstream, route.target.name
         if method == "completion/complete" and "completions" not in upstream.lists.capabilities:
             return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
@@ -109,13 +113,25 @@ class Router:
         except RpcError as error:
             raise Fault(error.code, error.message, raw=error.raw) from None
         except UpstreamError as error:
-            raise Fault(_code(error), str(error), _facts(error)) from None
+            raise self._fault(error) from None
         finally:
             if method == "tools/call":
                 upstream.record_call(name, ok=ok)
         if b'"resource_link"' in result:
             self._remember_links(upstream.spec.name, result)
         return result
+
+    async def _unknown(self, listing: Listing, fault: Fault) -> Fault:
+        """The error for what nobody offers: where the only server is away, that and what to do."""
+        if len(listing.upstreams) == 1:
+            try:
+                await listing.upstreams[0].ready(0.0)
+            except UpstreamError as error:
+                return self._fault(error)
+        return fault
+
+    def _fault(self, error: UpstreamError) -> Fault:
+        return Fault(_code(error), self._clean(str(error)), _facts(error))
 
     def resource(self, listing: Listing, params: Mapping[str, Member]) -> Target:
         """Whom the `uri` of a request means. Raises Fault."""
@@ -165,16 +181,6 @@ class Router:
                 self._links[uri] = server
         while len(self._links) > _LINKS:
             del self._links[next(iter(self._links))]
-
-
-async def _unknown(listing: Listing, fault: Fault) -> Fault:
-    """The error for what nobody offers: where the only server is away, that and what to do."""
-    if len(listing.upstreams) == 1:
-        try:
-            await listing.upstreams[0].ready(0.0)
-        except UpstreamError as error:
-            return Fault(_code(error), str(error), _facts(error))
-    return fault
 
 
 def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str) -> _Route:

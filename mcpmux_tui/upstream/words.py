@@ -82,8 +82,11 @@ def snapshot(
 
 
 def _suggested(spec: ServerSpec, condition: Condition) -> Action | None:
+    error = condition.error
+    if isinstance(error, InputMissing) and error.trouble is not None:
+        return Action.RETRY
     if condition.health is Health.NEEDS_SIGN_IN:
-        launch, error = spec.launch, condition.error
+        launch = spec.launch
         brings = isinstance(launch, HttpLaunch) and launch.brings_authorization
         if brings or (isinstance(error, SignInRequired) and error.unreadable):
             return Action.RETRY
@@ -131,7 +134,7 @@ def _summary(spec: ServerSpec, condition: Condition, tools: int) -> str:
             return _under_way(spec)
         case Health.RECONNECTING:
             return f"try {condition.attempt} at {_clock(condition.retry_at)}"
-        case _ if isinstance(error, InputMissing):
+        case _ if isinstance(error, InputMissing) and error.trouble is None:
             count = len(error.names)
             return f"{count} value{'' if count == 1 else 's'} missing: {', '.join(error.names)}"
         case _:

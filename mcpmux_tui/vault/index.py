@@ -31,6 +31,13 @@ class Index:
         """Whether it is kept."""
         return self._path(item).exists()
 
+    def since(self, item: str) -> float | None:
+        """Unix time at which it was last kept, as far as that can be told."""
+        try:
+            return self._path(item).stat().st_mtime
+        except OSError:
+            return None
+
     def add(self, item: str) -> None:
         """It is kept from now on."""
         try:

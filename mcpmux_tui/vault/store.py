@@ -71,10 +71,27 @@ class Vault:
         the first use."""
         return self.status if self._shaky else ""
 
+    def passing_names(self, prefix: str) -> tuple[str, ...]:
+        """Without the prefix, the names of what is used here and does not outlive this process."""
+        if not self._shaky:
+            return ()
+        return tuple(
+            item.removeprefix(prefix)
+            for item, value in self._cache.items()
+            if value is not None and item.startswith(prefix)
+        )
+
     @property
     def status(self) -> str:
         """What is used, in a few words; empty before the first use."""
         return "" if self._backend is None else self._backend.name
+
+    async def keeps(self) -> str:
+        """What keeps values over restarts, for people; empty where nothing does.
+
+        Raises VaultError.
+        """
+        return await self._call(lambda backend: backend.name if backend.lasting else "")
 
     async def read(self, item: str, *, fresh: bool = False) -> str | None:
         """The value, None where there is none; `fresh`: as it is now, not as it was cached.
@@ -86,6 +103,9 @@ class Vault:
         # A keyring is not unlocked, nor even looked for, for what was never kept.
         if not self._shaky and not await asyncio.to_thread(self.index.has, item):
             return None
+        if not fresh and item in self._cache:
+            # Another one has read it meanwhile.
+            return self._cache[item]
         reading = self._reading.get(item)
         if reading is None or fresh:
             reading = asyncio.ensure_future(self._call(lambda backend: backend.get(item)))

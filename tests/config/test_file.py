@@ -364,7 +364,7 @@ def test_a_file_of_another_program_brings_few_warnings(tmp_path: Path) -> None:
         ),
         ('url = "https://x.example"\noauth = { tenant = "a" }', "`tenant` in `oauth`"),
         ('url = "http://x.example/mcp"', "The connection to x.example is not encrypted"),
-        ('command = "x"\nargs = ["${command:y}"]', "`${command:y}` is no placeholder"),
+        ('command = "x"\nargs = ["${other:y}"]', "`${other:y}` is no placeholder"),
     ],
 )
 def test_what_is_not_used_is_said(tmp_path: Path, body: str, says: str) -> None:

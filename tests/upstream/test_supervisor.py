@@ -85,7 +85,7 @@ async def test_missing_values_are_named_together_and_no_timer_asks_again() -> No
         snapshot = await rig.reach(Health.NEEDS_INPUT)
         assert snapshot.missing == ("TOKEN", "URL")
         assert snapshot.summary == "2 values missing: TOKEN, URL"
-        assert snapshot.action is Action.RETRY
+        assert snapshot.action is Action.ENTER_VALUES
         with pytest.raises(NotConnected, match="is waiting for values"):
             await rig.supervisor.ready(5)
         await asyncio.sleep(0.2)
