@@ -100,7 +100,13 @@ async def test_one_secret_wakes_all_that_wait_for_it_and_nobody_else(
         await hub.given.set("KEY", "the-first")
         assert [row(hub, name).pid for name in "abc"] == pids
         await hub.given.set("KEY", "the-second")
-        await until(hub, lambda: not {row(hub, name).pid for name in "abc"} & {*pids, None})
+        await until(
+            hub,
+            lambda: all(
+                row(hub, name).state is Health.CONNECTED and row(hub, name).pid not in pids
+                for name in "abc"
+            ),
+        )
         for name in "abc":
             assert (await environment_of(hub, name))["KEY"] == "the-second"
         assert row(hub, "other").pid == other
