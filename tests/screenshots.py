@@ -28,13 +28,17 @@ from mcpmux_tui.control.protocol import (
     ClientChoices,
     ClientEntry,
     Found,
+    GiveValues,
     Imported,
     LoggedOut,
     Login,
     LoginDone,
     LoginStep,
     LogPage,
+    SecretList,
     ToolPage,
+    ValueFields,
+    ValuesGiven,
 )
 from mcpmux_tui.engine.instance import Options
 from mcpmux_tui.engine.spawn import EngineProcess
@@ -114,6 +118,21 @@ class Posed:
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
         return await self._client.logout(server, reset=reset)
+
+    async def values(self, server: str) -> ValueFields:
+        return self.pose(await self._client.values(server))
+
+    async def give_values(self, given: GiveValues) -> ValuesGiven:
+        return await self._client.give_values(given)
+
+    async def refer_to_secret(self, server: str, name: str) -> None:
+        await self._client.refer_to_secret(server, name)
+
+    async def secrets(self) -> SecretList:
+        return await self._client.secrets()
+
+    async def secret_remove(self, name: str) -> None:
+        await self._client.secret_remove(name)
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         return await self._client.tools(server, after=after, limit=limit)

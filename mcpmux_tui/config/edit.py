@@ -95,6 +95,37 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
     _edit(path, change, lambda text: _inline(text, change))
 
 
+def refer_to_secret(path: Path, name: str, value: str) -> None:
+    """Write ${secret:VALUE} for ${VALUE} in a server's entry; raises as `remove_server` does."""
+    plain = re.compile(rf"(?<!\$)((?:\$\$)*)\$\{{{re.escape(value)}(?=\}}|:-)")
+
+    def change(servers: _Servers) -> None:
+        _rewrite(_entry(servers, name), lambda _, text: plain.sub(rf"\1${{secret:{value}", text))
+
+    _edit(path, change, lambda text: _inline(text, change))
+
+
+def _rewrite(value: object, rewrite: Callable[[str, str], str], where: str = "") -> None:
+    """Put `rewrite(where, text)` in the place of every text in an entry; others stay untouched."""
+    if isinstance(value, dict):
+        for key, item in list(value.items()):
+            inner = f"{where}.{key}" if where else str(key)
+            if (text := _rewritten(item, rewrite, inner)) is not None:
+                value[key] = text
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            if (text := _rewritten(item, rewrite, where)) is not None:
+                value[place] = text
+
+
+def _rewritten(item: object, rewrite: Callable[[str, str], str], where: str) -> str | None:
+    if not isinstance(item, str):
+        _rewrite(item, rewrite, where)
+        return None
+    text = rewrite(where, str(item))
+    return text if text != item else None
+
+
 def _entry(servers: _Servers, name: str) -> object:
     try:
         return servers[name]

@@ -130,6 +130,10 @@ class Client:
         """Hand over what a person typed. Raises ControlError where it cannot be kept."""
         return await self._ask("give_values", given, protocol.ValuesGiven)
 
+    async def refer_to_secret(self, server: str, name: str) -> None:
+        """Have a server's entry say ${secret:NAME} instead of ${NAME}. Raises ControlError."""
+        await self._request("refer_to_secret", protocol.ServerValue(server=server, name=name))
+
     async def secrets(self) -> protocol.SecretList:
         """The values given by name, and those that servers wait for."""
         return await self._ask("secrets", {}, protocol.SecretList)

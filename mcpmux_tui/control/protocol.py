@@ -254,6 +254,13 @@ class ValuesGiven(Frozen):
     wrong: tuple[Wrong, ...] = ()
 
 
+class ServerValue(Frozen):
+    """`refer_to_secret`: which value of which server."""
+
+    server: str
+    name: str
+
+
 class SecretSet(Frozen):
     """`secret_set`: a value under a name, whoever uses it."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, JsonValue
 
+from mcpmux_tui.config import edit
 from mcpmux_tui.control import protocol
 from mcpmux_tui.control.server import Handler
 from mcpmux_tui.engine import offline
@@ -44,6 +45,7 @@ class Doors:
             "logout": self._logout,
             "values": self._values,
             "give_values": self._give_values,
+            "refer_to_secret": self._refer_to_secret,
             "secrets": self._secrets,
             "secret_set": self._secret_set,
             "secret_remove": self._secret_remove,
@@ -120,6 +122,13 @@ class Doors:
 
     async def _give_values(self, params: Params) -> BaseModel:
         return await self._hub.given.give(protocol.GiveValues.model_validate(params))
+
+    async def _refer_to_secret(self, params: Params) -> None:
+        value = protocol.ServerValue.model_validate(params)
+        await asyncio.to_thread(
+            edit.refer_to_secret, self._hub.instance.config, value.server, value.name
+        )
+        await self._hub.reload()
 
     async def _secrets(self, _: Params) -> BaseModel:
         return await self._hub.given.listed()

@@ -9,13 +9,17 @@ from mcpmux_tui.control.protocol import (
     ClientChoices,
     ClientEntry,
     Found,
+    GiveValues,
     Imported,
     LoggedOut,
     Login,
     LoginDone,
     LoginStep,
     LogPage,
+    SecretList,
     ToolPage,
+    ValueFields,
+    ValuesGiven,
 )
 from mcpmux_tui.model.server import Action, EngineSnapshot
 
@@ -38,6 +42,16 @@ class Engine(Protocol):
     async def login_cancel(self, server: str) -> None: ...
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut: ...
+
+    async def values(self, server: str) -> ValueFields: ...
+
+    async def give_values(self, given: GiveValues) -> ValuesGiven: ...
+
+    async def refer_to_secret(self, server: str, name: str) -> None: ...
+
+    async def secrets(self) -> SecretList: ...
+
+    async def secret_remove(self, name: str) -> None: ...
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage: ...
 

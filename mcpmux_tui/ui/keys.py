@@ -46,6 +46,10 @@ LOG_OUT = Key(
     "server.logout", "o", "o", "log_out", "Log out", "Server",
     "revoke and delete its tokens", footer=3,
 )  # fmt: skip
+VALUES = Key(
+    "server.secrets", "n", "n", "enter_values", "Values", "Server",
+    "enter or change the values it needs",
+)  # fmt: skip
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
@@ -80,8 +84,21 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-SCREEN = (CONNECT, RESTART, TOGGLE, LOG_OUT, COPY, IMPORT, FILTER, HELP, QUIT, BACK, LEFTOVERS)
-_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT)
+SCREEN = (
+    CONNECT,
+    RESTART,
+    TOGGLE,
+    LOG_OUT,
+    VALUES,
+    COPY,
+    IMPORT,
+    FILTER,
+    HELP,
+    QUIT,
+    BACK,
+    LEFTOVERS,
+)
+_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 

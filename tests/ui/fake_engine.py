@@ -11,6 +11,7 @@ from mcpmux_tui.control.protocol import (
     ClientChoices,
     ClientEntry,
     Found,
+    GiveValues,
     Imported,
     LoggedOut,
     Login,
@@ -18,8 +19,11 @@ from mcpmux_tui.control.protocol import (
     LoginStep,
     LogLine,
     LogPage,
+    SecretList,
     ToolLine,
     ToolPage,
+    ValueFields,
+    ValuesGiven,
 )
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.server import (
@@ -84,6 +88,12 @@ class FakeEngine:
             since=NOW,
         )
         self.wishes: list[Login] = []
+        self.fields = ValueFields()
+        self.given: list[GiveValues] = []
+        self.taken: ValuesGiven | ControlError = ValuesGiven()
+        self.referred: list[tuple[str, str]] = []
+        self.secret_list = SecretList()
+        self.removed: list[str] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
         self.cancelled: list[str] = []
@@ -174,6 +184,24 @@ class FakeEngine:
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
         self.logged_out.append(server)
         return LoggedOut(told=False)
+
+    async def values(self, server: str) -> ValueFields:
+        return self.fields
+
+    async def give_values(self, given: GiveValues) -> ValuesGiven:
+        self.given.append(given)
+        if isinstance(self.taken, ControlError):
+            raise self.taken
+        return self.taken
+
+    async def refer_to_secret(self, server: str, name: str) -> None:
+        self.referred.append((server, name))
+
+    async def secrets(self) -> SecretList:
+        return self.secret_list
+
+    async def secret_remove(self, name: str) -> None:
+        self.removed.append(name)
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         await self._answer()

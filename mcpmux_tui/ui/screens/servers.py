@@ -20,6 +20,7 @@ from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
+from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keys import (
     CONNECT,
@@ -31,6 +32,7 @@ from mcpmux_tui.ui.keys import (
     RESTART,
     SCREEN,
     TOGGLE,
+    VALUES,
     Context,
     Key,
     refusal,
@@ -201,6 +203,8 @@ class ServersScreen(Screen[None]):
             return
         if server.action is Action.SIGN_IN:
             self._sign_in(server.name)
+        elif server.action is Action.ENTER_VALUES:
+            self.action_enter_values()
         else:
             self._act(server, server.action)
 
@@ -210,6 +214,11 @@ class ServersScreen(Screen[None]):
                 self._engine, server, copy=self._copy, glyphs=self._glyphs, clock=self._clock
             )
         )
+
+    def action_enter_values(self) -> None:
+        """Enter or change the values the server needs."""
+        if not self._refused(VALUES) and (server := self._selected) is not None:
+            self.app.push_screen(ValuesDialog(self._engine, server.name))
 
     def action_log_out(self) -> None:
         """Log out of the server, after a yes."""
