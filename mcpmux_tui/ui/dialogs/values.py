@@ -115,6 +115,7 @@ class ValuesDialog(Dialog[None]):
 
     # Before the fields: there some of these keys move the cursor.
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "next", "Next", show=False, priority=True),
         Binding("ctrl+s", "save", "Save", id="form.save", priority=True),
         Binding("f2", "reveal", "Show", id="values.reveal", priority=True),
         Binding("ctrl+e", "environment", "Use it", id="values.environment", priority=True),
@@ -223,14 +224,14 @@ class ValuesDialog(Dialog[None]):
             row.say_wrong("")
             row.from_environment = row.from_environment and not event.value
 
-    @on(Input.Submitted)
-    def _next(self, event: Input.Submitted) -> None:
-        """Enter goes on to the next field; on the last it saves."""
-        event.stop()
+    def action_next(self) -> None:
+        """Go on to the next field; on the last, save."""
         rows = self._rows
-        at = next((place for place, row in enumerate(rows) if row.input is event.input), 0)
-        if at + 1 < len(rows):
-            rows[at + 1].input.focus()
+        here = self._row
+        at = rows.index(here) + 1 if here is not None else 0
+        if at < len(rows):
+            # At once, not by `focus`: what is typed next may be here already.
+            self.set_focus(rows[at].input)
         else:
             self.action_save()
 
@@ -270,6 +271,14 @@ class ValuesDialog(Dialog[None]):
 
     def action_save(self) -> None:
         """Keep what was typed and have the server connect."""
+        typing = self._row
+        if typing is None:
+            self._collect()
+        else:
+            # Behind the keys that still wait for the field.
+            typing.input.call_later(self._collect)
+
+    def _collect(self) -> None:
         rows = self._rows
         typed = {row.field.name: row.input.value for row in rows if row.input.value}
         taken = tuple(row.field.name for row in rows if row.from_environment)
