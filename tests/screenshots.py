@@ -35,6 +35,7 @@ from mcpmux_tui.control.protocol import (
     LoginDone,
     LoginStep,
     LogPage,
+    Moved,
     SecretList,
     ToolPage,
     ValueFields,
@@ -127,6 +128,12 @@ class Posed:
 
     async def refer_to_secret(self, server: str, name: str) -> None:
         await self._client.refer_to_secret(server, name)
+
+    async def secure(self, server: str) -> Moved:
+        return await self._client.secure(server)
+
+    async def undo_secure(self) -> Moved:
+        return await self._client.undo_secure()
 
     async def secrets(self) -> SecretList:
         return await self._client.secrets()

@@ -35,6 +35,8 @@ _BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
+Rewrite = Callable[[str, str], str]
+"""Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
 
 
 def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
@@ -98,31 +100,57 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
 def refer_to_secret(path: Path, name: str, value: str) -> None:
     """Write ${secret:VALUE} for ${VALUE} in a server's entry; raises as `remove_server` does."""
     plain = re.compile(rf"(?<!\$)((?:\$\$)*)\$\{{{re.escape(value)}(?=\}}|:-)")
-
-    def change(servers: _Servers) -> None:
-        _rewrite(_entry(servers, name), lambda _, text: plain.sub(rf"\1${{secret:{value}", text))
-
-    _edit(path, change, lambda text: _inline(text, change))
+    rewrite(path, name, lambda _, text: plain.sub(rf"\1${{secret:{value}", text))
 
 
-def _rewrite(value: object, rewrite: Callable[[str, str], str], where: str = "") -> None:
-    """Put `rewrite(where, text)` in the place of every text in an entry; others stay untouched."""
+def rewrite(path: Path, name: str, change: Rewrite) -> tuple[bytes, bytes]:
+    """Put `change(where, text)` in the place of every text in a server's entry.
+
+    Returns the file before and after; raises as `remove_server` does.
+    """
+
+    def in_entry(servers: _Servers) -> None:
+        _rewrite(_entry(servers, name), change)
+
+    return _edit(path, in_entry, lambda text: _inline(text, in_entry))
+
+
+def put_back(path: Path, before: bytes, after: bytes) -> None:
+    """Put `before` in the place of `after`. Raises ConfigError where the file is another by now."""
+    target = Path(os.path.realpath(path))
+    try:
+        with _locked(target.parent):
+            if _read(target) != after:
+                raise ConfigError(
+                    f"{shown(path)} was changed since; it is left so.",
+                    "Change it back in your editor.",
+                    path=path,
+                )
+            _replace(target, after, before)
+    except OSError as error:
+        raise ConfigError(
+            f"{shown(path)} could not be written: {error.strerror}. It is as before.", path=path
+        ) from error
+
+
+def _rewrite(value: object, change: Rewrite, where: str = "") -> None:
+    """Change every text in an entry; those that stay the same stay untouched."""
     if isinstance(value, dict):
         for key, item in list(value.items()):
             inner = f"{where}.{key}" if where else str(key)
-            if (text := _rewritten(item, rewrite, inner)) is not None:
+            if (text := _rewritten(item, change, inner)) is not None:
                 value[key] = text
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            if (text := _rewritten(item, rewrite, where)) is not None:
+            if (text := _rewritten(item, change, where)) is not None:
                 value[place] = text
 
 
-def _rewritten(item: object, rewrite: Callable[[str, str], str], where: str) -> str | None:
+def _rewritten(item: object, change: Rewrite, where: str) -> str | None:
     if not isinstance(item, str):
-        _rewrite(item, rewrite, where)
+        _rewrite(item, change, where)
         return None
-    text = rewrite(where, str(item))
+    text = change(where, str(item))
     return text if text != item else None
 
 
@@ -135,8 +163,13 @@ def _entry(servers: _Servers, name: str) -> object:
         ) from None
 
 
-def _edit(path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str], str]) -> None:
-    """Apply `change` to the servers of `path`, through `in_toml` where it is TOML."""
+def _edit(
+    path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str], str]
+) -> tuple[bytes, bytes]:
+    """Apply `change` to the servers of `path`, through `in_toml` where it is TOML.
+
+    Returns the file before and after.
+    """
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -145,9 +178,11 @@ def _edit(path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str
             before = _read(target)
             text = textfile.decode(before or b"", path)
             after = _changed(path, text, change, in_toml)
-            if after != text:
-                bom = b"\xef\xbb\xbf" if before and before.startswith(b"\xef\xbb\xbf") else b""
-                _replace(target, before, bom + after.encode())
+            if after == text:
+                return before or b"", before or b""
+            bom = b"\xef\xbb\xbf" if before and before.startswith(b"\xef\xbb\xbf") else b""
+            _replace(target, before, bom + after.encode())
+            return before or b"", bom + after.encode()
     except (OSError, ValueError) as error:
         # ValueError: half a character, or a number such as 1e400.
         wrong = "it holds a value that cannot be written back"

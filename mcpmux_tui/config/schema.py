@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcpmux_tui.config.check import launch_problem, name_problem, plain_http_host
 from mcpmux_tui.config.placeholders import of_an_editor, references, strays, too_deep
+from mcpmux_tui.config.plain import plain_secrets
 from mcpmux_tui.model.inputs import looks_secret
 from mcpmux_tui.model.spec import (
     Deadlines,
@@ -147,7 +148,7 @@ def server_spec(name: str, value: object, *, folder: Path, line: int | None = No
         concurrency=entry.concurrency,
         instructions=entry.instructions,
         per_client=entry.instances == "per-client",
-        warnings=tuple(_warnings(entry, launch)),
+        warnings=(*_warnings(entry, launch), *_in_plain_text(name, launch)),
     )
 
 
@@ -309,6 +310,14 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
             yield f"The connection to {one_line(host)} is not encrypted; use https:// if it can."
     for stray in sorted({stray for text in _strings(launch) for stray in strays(text)}):
         yield f"`{one_line(stray)}` is no placeholder of mcpmux; it is passed on as written."
+
+
+def _in_plain_text(name: str, launch: Launch) -> Iterator[str]:
+    if places := [each.where for each in plain_secrets(name, launch)]:
+        named = ", ".join(f"`{shown_name(place)}`" for place in places[:_WARNED])
+        more = f" and {len(places) - _WARNED} more" if len(places) > _WARNED else ""
+        are, them = ("is a secret", "it") if len(places) == 1 else ("are secrets", "them")
+        yield f"{named}{more} {are} in plain text; m moves {them} to the keyring."
 
 
 def _secrets(text: str) -> Iterator[str]:

@@ -134,6 +134,14 @@ class Client:
         """Have a server's entry say ${secret:NAME} instead of ${NAME}. Raises ControlError."""
         await self._request("refer_to_secret", protocol.ServerValue(server=server, name=name))
 
+    async def secure(self, server: str) -> protocol.Moved:
+        """Move a server's plain secrets from the config to the keyring. Raises ControlError."""
+        return await self._ask("secure", {"server": server}, protocol.Moved)
+
+    async def undo_secure(self) -> protocol.Moved:
+        """Undo the last such move. Raises ControlError."""
+        return await self._ask("undo_secure", {}, protocol.Moved)
+
     async def secrets(self) -> protocol.SecretList:
         """The values given by name, and those that servers wait for."""
         return await self._ask("secrets", {}, protocol.SecretList)

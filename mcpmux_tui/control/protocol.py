@@ -261,6 +261,12 @@ class ServerValue(Frozen):
     name: str
 
 
+class Moved(Frozen):
+    """Answer to `secure` and `undo_secure`: the names of the values that were moved."""
+
+    names: tuple[str, ...] = ()
+
+
 class SecretSet(Frozen):
     """`secret_set`: a value under a name, whoever uses it."""
 

@@ -46,6 +46,8 @@ class Doors:
             "values": self._values,
             "give_values": self._give_values,
             "refer_to_secret": self._refer_to_secret,
+            "secure": self._secure,
+            "undo_secure": self._undo_secure,
             "secrets": self._secrets,
             "secret_set": self._secret_set,
             "secret_remove": self._secret_remove,
@@ -129,6 +131,17 @@ class Doors:
             edit.refer_to_secret, self._hub.instance.config, value.server, value.name
         )
         await self._hub.reload()
+
+    async def _secure(self, params: Params) -> BaseModel:
+        server = protocol.OneServer.model_validate(params).server
+        names = await self._hub.securing.move(self._hub.supervisor(server).spec)
+        await self._hub.reload()
+        return protocol.Moved(names=names)
+
+    async def _undo_secure(self, _: Params) -> BaseModel:
+        names = await self._hub.securing.undo()
+        await self._hub.reload()
+        return protocol.Moved(names=names)
 
     async def _secrets(self, _: Params) -> BaseModel:
         return await self._hub.given.listed()

@@ -16,6 +16,7 @@ from mcpmux_tui.engine.given import Given
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
+from mcpmux_tui.engine.securing import Securing
 from mcpmux_tui.engine.sign_ins import SignIns, vault
 from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.errors import (
@@ -95,6 +96,7 @@ class Hub:
             servers=lambda: self._supervisors,
             inputs=lambda: self._config.inputs,
         )
+        self.securing = Securing(instance.config, stored, self._vault)
         self.sign_ins = SignIns(
             self._vault,
             instance.folder,

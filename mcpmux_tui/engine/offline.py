@@ -101,6 +101,7 @@ def _plan(instance: Instance, own_url: str | None) -> tuple[tuple[Planned, ...],
 def _candidate(planned: Planned) -> protocol.Candidate:
     found = planned.found
     spec = server_spec(planned.name, found.entry, folder=found.path.parent)
+    plain = [each for each in spec.warnings if "in plain text" in each]
     names: Iterable[str] = ()
     cwd = None
     match spec.launch:
@@ -120,6 +121,6 @@ def _candidate(planned: Planned) -> protocol.Candidate:
         cwd=exact(cwd or ""),
         source=found.tool,
         path=paths.shown(found.path),
-        notes=found.notes,
+        notes=(*found.notes, *(f"{warning} Its source holds it still." for warning in plain)),
         skip=planned.skip or (spec.problem.reason if spec.problem else ""),
     )

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.question import Question
+from mcpmux_tui.model.shapes import masked
 from mcpmux_tui.model.spec import Launch, StdioLaunch, TransportName
 from mcpmux_tui.text import one_line
 
@@ -195,12 +196,12 @@ class EngineSnapshot(Frozen):
 
 
 def target_of(launch: Launch | None) -> str:
-    """The command line or address of a launch, clean, placeholders unfilled."""
+    """The command line or address of a launch, clean, placeholders unfilled, secrets hidden."""
     if launch is None:
         return ""
     if isinstance(launch, StdioLaunch):
-        return one_line(shlex.join((launch.command, *launch.args)))
-    return one_line(launch.url)
+        return one_line(masked(shlex.join((launch.command, *launch.args))))
+    return one_line(masked(launch.url))
 
 
 def exit_code(servers: tuple[ServerSnapshot, ...]) -> int:

@@ -16,6 +16,7 @@ from mcpmux_tui.control.protocol import (
     LoginDone,
     LoginStep,
     LogPage,
+    Moved,
     SecretList,
     ToolPage,
     ValueFields,
@@ -48,6 +49,10 @@ class Engine(Protocol):
     async def give_values(self, given: GiveValues) -> ValuesGiven: ...
 
     async def refer_to_secret(self, server: str, name: str) -> None: ...
+
+    async def secure(self, server: str) -> Moved: ...
+
+    async def undo_secure(self) -> Moved: ...
 
     async def secrets(self) -> SecretList: ...
 

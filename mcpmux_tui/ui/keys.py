@@ -50,6 +50,13 @@ VALUES = Key(
     "server.secrets", "n", "n", "enter_values", "Values", "Server",
     "enter or change the values it needs",
 )  # fmt: skip
+MOVE = Key(
+    "server.secure", "m", "m", "move_secrets", "To keyring", "Server",
+    "move secrets in plain text from the config to the keyring",
+)  # fmt: skip
+SECRETS = Key(
+    "app.secrets", "S", "S", "secrets", "Secrets", "Your tools", "kept values, and who uses them"
+)
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
@@ -84,21 +91,8 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-SCREEN = (
-    CONNECT,
-    RESTART,
-    TOGGLE,
-    LOG_OUT,
-    VALUES,
-    COPY,
-    IMPORT,
-    FILTER,
-    HELP,
-    QUIT,
-    BACK,
-    LEFTOVERS,
-)
-_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES)
+_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE)
+SCREEN = (*_OF_A_SERVER, COPY, IMPORT, SECRETS, FILTER, HELP, QUIT, BACK, LEFTOVERS)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 
@@ -140,7 +134,7 @@ def toggle(server: ServerSnapshot) -> Action:
 
 def refusal(key: Key, context: Context) -> str:
     """Why a key would do nothing now, one sentence; empty when it does something."""
-    if key in (*_OF_A_SERVER, COPY, IMPORT, LEFTOVERS) and not context.engine:
+    if key in (*_OF_A_SERVER, COPY, IMPORT, SECRETS, LEFTOVERS) and not context.engine:
         return "The engine has ended."
     if key is LEFTOVERS and not context.leftovers:
         return "No earlier run left anything behind."
@@ -157,6 +151,8 @@ def refusal(key: Key, context: Context) -> str:
         return f"{server.name} is disabled; c enables it."
     if key is LOG_OUT and not server.signed_in:
         return f"Nobody is signed in to {server.name}."
+    if key is MOVE and not any("in plain text" in warning for warning in server.warnings):
+        return f"{server.name} has no secrets in plain text."
     if key is CONNECT and server.action is None:
         return f"There is nothing to do for {server.name} now."
     return ""

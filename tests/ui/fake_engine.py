@@ -19,6 +19,7 @@ from mcpmux_tui.control.protocol import (
     LoginStep,
     LogLine,
     LogPage,
+    Moved,
     SecretList,
     ToolLine,
     ToolPage,
@@ -94,6 +95,7 @@ class FakeEngine:
         self.referred: list[tuple[str, str]] = []
         self.secret_list = SecretList()
         self.removed: list[str] = []
+        self.secured: list[str] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
         self.cancelled: list[str] = []
@@ -197,11 +199,21 @@ class FakeEngine:
     async def refer_to_secret(self, server: str, name: str) -> None:
         self.referred.append((server, name))
 
+    async def secure(self, server: str) -> Moved:
+        self.secured.append(server)
+        return Moved(names=("API_KEY",))
+
+    async def undo_secure(self) -> Moved:
+        self.secured.append("undone")
+        return Moved(names=("API_KEY",))
+
     async def secrets(self) -> SecretList:
         return self.secret_list
 
     async def secret_remove(self, name: str) -> None:
         self.removed.append(name)
+        left = tuple(each for each in self.secret_list.secrets if each.name != name)
+        self.secret_list = SecretList(secrets=left)
 
     async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
         await self._answer()

@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from mcpmux_tui.control.protocol import ValueField, ValueFields, ValuesGiven, Wrong
+from mcpmux_tui.control.protocol import (
+    SecretLine,
+    SecretList,
+    ValueField,
+    ValueFields,
+    ValuesGiven,
+    Wrong,
+)
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import Health
+from mcpmux_tui.ui.dialogs.secrets import SecretsDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog, assignments
 from tests.ui.driving import Driver, driving
-from tests.ui.fake_engine import FakeEngine, server
+from tests.ui.fake_engine import NOW, FakeEngine, server
 
 KEEPS = "keyring (Secret Service)"
 
@@ -180,3 +188,50 @@ async def test_n_shows_where_each_value_comes_from_and_has_the_kept_one_count(
         engine.fields = ValueFields()
         await driver.press("n")
         await driver.shows("This server needs no values")
+
+
+async def test_the_secrets_are_listed_with_their_users_and_removed_after_a_yes(
+    tmp_path: Path,
+) -> None:
+    engine = waits()
+    engine.secret_list = SecretList(
+        secrets=(
+            SecretLine(name="GONE", kept=False, users=("pg",), waiting=("pg",)),
+            SecretLine(name="KEY", since=NOW, users=("a", "b")),
+        )
+    )
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("S")
+        await driver.shows("waiting: pg")
+        assert "used by a, b" in driver.text
+        assert "kept since" in driver.text
+        await driver.press("delete")
+        assert isinstance(driver.app.screen, SecretsDialog)
+        await driver.press("down", "delete")
+        await driver.shows("It is used by a, b.")
+        await driver.press("delete")
+        await driver.until(lambda: "used by a, b" not in driver.text)
+        assert engine.removed == ["KEY"]
+        await driver.press("enter")
+        await driver.shows("pg needs 2 values")
+
+
+async def test_m_moves_plain_secrets_to_the_keyring_and_u_undoes_it(tmp_path: Path) -> None:
+    engine = FakeEngine(
+        [
+            server("a", warnings=("`env.API_KEY` is a secret in plain text; m moves it.",)),
+            server("b"),
+        ]
+    )
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("m")
+        await driver.shows("`env.API_KEY` is a secret in plain text.")
+        await driver.press("enter")
+        await driver.shows("The config says ${secret:API_KEY} now.")
+        await driver.press("u")
+        await driver.shows("as it was before")
+        await driver.press("escape")
+        await driver.go_to("b")
+        await driver.press("m")
+        await driver.until(lambda: driver.toasts == ["b has no secrets in plain text."])
+    assert engine.secured == ["a", "undone"]

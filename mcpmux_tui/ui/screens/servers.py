@@ -19,6 +19,8 @@ from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
+from mcpmux_tui.ui.dialogs.secrets import SecretsDialog
+from mcpmux_tui.ui.dialogs.secure import SecureDialog
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
@@ -29,8 +31,10 @@ from mcpmux_tui.ui.keys import (
     IMPORT,
     LEFTOVERS,
     LOG_OUT,
+    MOVE,
     RESTART,
     SCREEN,
+    SECRETS,
     TOGGLE,
     VALUES,
     Context,
@@ -219,6 +223,16 @@ class ServersScreen(Screen[None]):
         """Enter or change the values the server needs."""
         if not self._refused(VALUES) and (server := self._selected) is not None:
             self.app.push_screen(ValuesDialog(self._engine, server.name))
+
+    def action_secrets(self) -> None:
+        """Show the kept values."""
+        if not self._refused(SECRETS):
+            self.app.push_screen(SecretsDialog(self._engine))
+
+    def action_move_secrets(self) -> None:
+        """Move the server's plain secrets to the keyring, after a yes."""
+        if not self._refused(MOVE) and (server := self._selected) is not None:
+            self.app.push_screen(SecureDialog(self._engine, server))
 
     def action_log_out(self) -> None:
         """Log out of the server, after a yes."""
