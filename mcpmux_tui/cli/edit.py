@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from mcpmux_tui.cli.common import config_option, instance_of, json_option, print
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.protocol import Candidate, Found
 from mcpmux_tui.model.errors import NoEngine, UsageError
+from mcpmux_tui.model.inputs import looks_secret
 from mcpmux_tui.model.server import target_of
 from mcpmux_tui.model.spec import transport_of
 from mcpmux_tui.text import one_line
@@ -162,7 +164,9 @@ def _entry(
             raise UsageError("An address takes no arguments, no --env and no --cwd.")
         entry: dict[str, JsonValue] = {"url": target[0]}
         if headers:
-            entry["headers"] = _pairs(headers, ":", "--header 'Name: value'")
+            entry["headers"] = pairs = _pairs(headers, ":", "--header 'Name: value'")
+            if advice := _advice(pairs):
+                click.echo(" ".join(advice), err=True)
         return entry
     if headers:
         raise UsageError("--header is for an address; a command takes --env.")
@@ -170,7 +174,9 @@ def _entry(
     if target[1:]:
         entry["args"] = list(target[1:])
     if env:
-        entry["env"] = _pairs(env, "=", "--env KEY=VALUE")
+        entry["env"] = pairs = _pairs(env, "=", "--env KEY=VALUE")
+        if advice := _advice(pairs):
+            raise UsageError(*advice)
     if cwd:
         entry["cwd"] = str(Path(cwd).expanduser().absolute())
     return entry
@@ -184,6 +190,20 @@ def _pairs(items: tuple[str, ...], separator: str, form: str) -> dict[str, JsonV
             raise UsageError(f"{one_line(item)!r} is not of the form {form}.")
         pairs[key.strip()] = value.strip() if separator == ":" else value
     return pairs
+
+
+def _advice(pairs: Mapping[str, JsonValue]) -> tuple[str, str] | None:
+    """What is wrong with a secret among arguments, and what to do instead; None without one."""
+    for key, value in pairs.items():
+        if looks_secret(key) and value and not any(mark in str(value) for mark in ("${", "{{")):
+            name = re.sub(r"[^A-Za-z0-9]+", "_", key).strip("_").upper()
+            return (
+                f"The value of {one_line(key, 60)} as an argument can be read by every program on"
+                " this machine.",
+                f"Give ${{secret:{name}}} in its place (in single quotes), then run `mcpmux secret"
+                f" set {name}`.",
+            )
+    return None
 
 
 def _set_enabled(instance: Instance, name: str, *, enabled: bool) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
 
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
@@ -48,6 +49,9 @@ from mcpmux_tui.vault.values import NamedValues
 
 LEFTOVERS_AFTER = 6.0
 """Seconds from the start to a look at what earlier runs left behind."""
+
+WANTS_A_PERSON: Final = frozenset({Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.FAILED})
+"""States that the log tells of: a headless engine has no other way to say so."""
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +111,7 @@ class Hub:
         )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
+        self._told: dict[str, Health] = {}
         self._redacted: dict[str, tuple[ServerSnapshot, ServerSnapshot]] = {}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
@@ -432,7 +437,7 @@ class Hub:
             values=self._values,
             children=self._children,
             journal=self.logs,
-            changed=lambda _: self._changed(),
+            changed=self._server_changed,
             listed=self._listed,
             audience=self.proxy.audience(spec.name),
             authorize=self.sign_ins.authorize,
@@ -444,6 +449,15 @@ class Hub:
         if supervisor is not None and supervisor.snapshot.state in SERVING:
             self._cache.keep(supervisor.spec, supervisor.lists)
         self.proxy.lists_changed(name, announced)
+
+    def _server_changed(self, name: str) -> None:
+        supervisor = self._supervisors.get(name)
+        if supervisor is not None:
+            state, before = supervisor.snapshot.state, self._told.get(name)
+            self._told[name] = state
+            if state is not before and state in WANTS_A_PERSON:
+                _log.warning("%s: %s. %s", name, state.word, supervisor.snapshot.summary)
+        self._changed()
 
     def _changed(self) -> None:
         self._outage.look(self._supervisors.values())

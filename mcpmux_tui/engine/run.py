@@ -17,7 +17,7 @@ from mcpmux_tui.config import file
 from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.engine import logs
 from mcpmux_tui.engine.doors import Doors
-from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.hub import WANTS_A_PERSON, Hub
 from mcpmux_tui.engine.instance import InstanceLock, Options
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.model import server
@@ -149,6 +149,6 @@ async def wait_settled(hub: Hub, limit: float | None) -> int:
         _log.warning("some servers are still on their way after %s s", limit)
     servers = hub.snapshot().servers
     for each in servers:
-        if each.state not in {*server.SERVING, server.Health.DISABLED}:
+        if each.state not in {*server.SERVING, *WANTS_A_PERSON, server.Health.DISABLED}:
             _log.warning("%s: %s. %s", each.name, each.state.word, each.summary)
     return server.exit_code(servers)
