@@ -6,10 +6,12 @@ Everything here blocks on files.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -98,6 +100,19 @@ def _plan(instance: Instance, own_url: str | None) -> tuple[tuple[Planned, ...],
     return plan, findings.problems
 
 
+_LOADERS: Final = re.compile(
+    r"LD_\w+|DYLD_\w+|NODE_OPTIONS|PYTHONPATH|PYTHONSTARTUP|PYTHONHOME|BASH_ENV|ENV|PERL5OPT|RUBYOPT"
+    r"|JAVA_TOOL_OPTIONS|GIT_SSH_COMMAND|GIT_EXEC_PATH"
+)
+"""Variables that have other code run in whatever is started."""
+
+
+def _loaders(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if _LOADERS.fullmatch(name):
+            yield f"`{exact(name)}` can have other code run in it; look at its value in the file."
+
+
 def _candidate(planned: Planned) -> protocol.Candidate:
     found = planned.found
     spec = server_spec(planned.name, found.entry, folder=found.path.parent)
@@ -121,6 +136,10 @@ def _candidate(planned: Planned) -> protocol.Candidate:
         cwd=exact(cwd or ""),
         source=found.tool,
         path=paths.shown(found.path),
-        notes=(*found.notes, *(f"{warning} Its source holds it still." for warning in plain)),
+        notes=(
+            *found.notes,
+            *_loaders(names),
+            *(f"{warning} Its source holds it still." for warning in plain),
+        ),
         skip=planned.skip or (spec.problem.reason if spec.problem else ""),
     )

@@ -465,3 +465,15 @@ def test_edits_at_once_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(add_many, "abc"))
     assert len(tomllib.loads(read(path))["servers"]) == 30
+
+
+@pytest.mark.behaviour("F10")
+def test_a_text_that_looks_like_toml_stays_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    evil = 'x"]\n[servers.evil]\ncommand = "sh"\n\'\'\'"""'
+    edit.add_server(
+        path, "a", {"command": "x", "args": [evil], "env": {evil.replace("=", ""): evil}}
+    )
+    servers = tomllib.loads(path.read_text(encoding="utf-8"))["servers"]
+    assert list(servers) == ["a"]
+    assert servers["a"]["args"] == [evil]

@@ -156,3 +156,28 @@ def test_plain_secrets_move_to_the_vault_from_the_screen(home: Home) -> None:
         terminal.process.terminate()
         terminal.finish()
         assert CANARY not in terminal.output.decode(errors="replace")
+
+
+@pytest.mark.behaviour("F14")
+def test_a_start_connects_to_nobody_it_was_not_told_of(home: Home) -> None:
+    """An audit hook in every Python of this home notes each connect."""
+    hooks = home.folder / "hooks"
+    hooks.mkdir()
+    log = home.folder / "connects"
+    (hooks / "sitecustomize.py").write_text(
+        "import socket, sys\n"
+        "def note(event, args):\n"
+        "    if event in {'socket.connect', 'socket.getaddrinfo'}:\n"
+        "        what = args[1] if event == 'socket.connect' else args[0]\n"
+        f"        open({str(log)!r}, 'a').write(f'{{event}} {{what}}\\n')\n"
+        "sys.addaudithook(note)\n",
+        encoding="utf-8",
+    )
+    home.env["PYTHONPATH"] = str(hooks)
+    home.write(home.stdio("one"))
+    with Served(home, "--port", "0"):
+        eventually(lambda: rows(home)["one"]["state"] == "connected", 15, "connected")
+    told = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    # Doors reach the engine over a socket of the file system.
+    assert [line for line in told if "/control" not in line and ".sock" not in line] == []
+    assert told

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mcpmux_tui.config import edit
 from mcpmux_tui.control.protocol import GiveValues
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.model.channel import Caller
@@ -130,6 +131,11 @@ async def test_the_environment_outranks_what_was_given_and_both_are_said(
         # What the child gets did not change, so it runs on.
         assert row(hub, "a").pid == pid
         assert (await environment_of(hub, "a"))["R"] == "from-environment"
+        edit.refer_to_secret(hub.instance.config, "a", "REGION_X")
+        await hub.reload()
+        await until(hub, lambda: row(hub, "a").pid not in {pid, None})
+        await comes(hub, Health.CONNECTED, "a")
+        assert (await environment_of(hub, "a"))["R"] == "typed-in"
 
 
 async def test_a_variable_of_the_environment_can_be_taken_over(

@@ -15,6 +15,7 @@ from mcpmux_tui.vault.backend import Keyring, Session
 from mcpmux_tui.vault.index import Index
 from mcpmux_tui.vault.parts import InParts
 from mcpmux_tui.vault.store import Limits, Vault
+from mcpmux_tui.vault.values import NamedValues
 from tests.fixtures.fake_keyring import FakeKeyring
 
 QUICK = Limits(call=0.3, prompt=0.3)
@@ -150,6 +151,22 @@ async def test_a_locked_or_broken_keyring_is_a_reason_and_nothing_is_lost(
     # What could not be stored is used until the end.
     assert await vault.read("server/a") == "s3cret"
     assert await again.read("server/a") == "one"
+
+
+@pytest.mark.behaviour("LUN-E10")
+async def test_what_signs_in_and_what_servers_are_given_lie_in_different_drawers(
+    ring: FakeKeyring, vault: Vault
+) -> None:
+    await vault.write("server/acme", "the grant")
+    values = NamedValues(vault)
+    await values.give("acme", "of a child", session=False)
+    assert await values.value("server/acme") is None
+    assert await values.value("acme") == "of a child"
+    assert [each.name for each in values.names()] == ["acme"]
+    assert await vault.read("server/acme") == "the grant"
+    assert await values.remove("acme")
+    assert not await values.remove("acme")
+    assert await vault.read("server/acme") == "the grant"
 
 
 async def test_a_write_during_a_read_is_newer_than_what_the_read_brings(
