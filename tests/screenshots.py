@@ -290,6 +290,9 @@ async def _servers(home: Path, folder: Path) -> None:
 
 async def _demo_pictures(one: Studio, folder: Path) -> None:
     to_journal = (("", "2 values"), ("j", "journal/mcp"))
+    await one.picture(
+        "secrets.svg", (80, 24), ("", "2 values"), ("c", "Save and connect"), folder=folder
+    )
     to_clock = (*to_journal, ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
     await one.picture("servers.svg", (120, 24), *to_clock, folder=folder)
     to_search = (*to_journal, ("j", "not on the PATH"), ("", "Log"))

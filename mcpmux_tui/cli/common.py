@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 from pydantic import JsonValue
 
-from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.control.client import Client
+from mcpmux_tui.model.errors import McpmuxError, NoEngine
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -43,6 +45,21 @@ def instance_of(config: Path | None) -> Instance:
 def run(work: Coroutine[object, object, T]) -> T:
     """Run a command's coroutine."""
     return asyncio.run(work)
+
+
+@asynccontextmanager
+async def engine_or(
+    instance: Instance, alone: Callable[[Instance], AbstractAsyncContextManager[T]]
+) -> AsyncIterator[Client | T]:
+    """The running engine of an instance, or what does the same where none runs."""
+    try:
+        client = await Client.connect(instance.folder)
+    except NoEngine:
+        async with alone(instance) as door:
+            yield door
+    else:
+        async with client:
+            yield client
 
 
 def print_json(value: JsonValue) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
-from mcpmux_tui.control.client import Client
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_or,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.control.protocol import SecretLine, SecretList
-from mcpmux_tui.model.errors import ControlError, NoEngine, UsageError
+from mcpmux_tui.model.errors import ControlError, UsageError
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -86,18 +92,10 @@ def remove_secret(name: str, yes: bool, config: Path | None) -> None:
 COMMANDS: Sequence[click.Command] = (secret,)
 
 
-@asynccontextmanager
-async def _door(instance: Instance) -> AsyncIterator[Door]:
-    try:
-        async with await Client.connect(instance.folder) as client:
-            yield client
-            return
-    except NoEngine:
-        pass
+def _door(instance: Instance) -> AbstractAsyncContextManager[Door]:
     from mcpmux_tui.engine import offline_values
 
-    async with offline_values.door(instance) as alone:
-        yield alone
+    return engine_or(instance, offline_values.door)
 
 
 async def _set(instance: Instance, name: str, value: str) -> None:

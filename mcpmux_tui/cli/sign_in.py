@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from mcpmux_tui import browser
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
-from mcpmux_tui.control.client import Client
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_or,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
-from mcpmux_tui.model.errors import ControlError, McpmuxError, NoEngine, UsageError
+from mcpmux_tui.model.errors import ControlError, McpmuxError, UsageError
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -90,18 +96,10 @@ def auth_status(config: Path | None, as_json: bool) -> None:
 COMMANDS: Sequence[click.Command] = (login, logout, auth)
 
 
-@asynccontextmanager
-async def _door(instance: Instance) -> AsyncIterator[Door]:
-    try:
-        async with await Client.connect(instance.folder) as client:
-            yield client
-            return
-    except NoEngine:
-        pass
+def _door(instance: Instance) -> AbstractAsyncContextManager[Door]:
     from mcpmux_tui.engine import offline_sign_in
 
-    async with offline_sign_in.door(instance) as alone:
-        yield alone
+    return engine_or(instance, offline_sign_in.door)
 
 
 async def _login(

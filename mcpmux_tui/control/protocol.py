@@ -226,6 +226,8 @@ class ValueFields(Frozen):
     fields: tuple[ValueField, ...] = ()
     keeps: str = ""
     """What keeps values over restarts, such as "keyring (Secret Service)"; empty where nothing."""
+    passing: str = ""
+    """Why nothing does."""
 
 
 class GiveValues(Frozen):

@@ -55,7 +55,11 @@ class Given:
             keeps = await self._vault.keeps()
         except VaultError as error:
             raise ControlError(error.message, error.hint) from error
-        return ValueFields(fields=tuple(map(_field, needs)), keeps=one_line(keeps))
+        return ValueFields(
+            fields=tuple(map(_field, needs)),
+            keeps=one_line(keeps),
+            passing=one_line(self._vault.passing),
+        )
 
     async def give(self, given: GiveValues) -> ValuesGiven:
         """Keep what a person typed for a server, and wake who waits for it.

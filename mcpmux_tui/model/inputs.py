@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -37,7 +38,10 @@ class InputSpec:
         return self.type == "password"
 
     def problem(self, value: str) -> str:
-        """Why `value` is none of its type, a sentence that does not hold it; else empty."""
+        """Why `value` is none of its type, a sentence that does not hold it; else empty.
+
+        Blocks on a look at the disk for a file or a folder.
+        """
         match self.type:
             case "number" if not _is_number(value):
                 return "It must be a number."
@@ -47,6 +51,10 @@ class InputSpec:
                 return f"It must be one of {', '.join(self.choices)}."
             case "url" if not _is_address(value):
                 return "It must be an address with https:// or http://."
+            case "file" if not _path(value).is_file():
+                return "There is no such file."
+            case "directory" if not _path(value).is_dir():
+                return "There is no such folder."
         return value_problem(value)
 
 
@@ -75,6 +83,10 @@ def _is_number(value: str) -> bool:
         return math.isfinite(float(value))
     except ValueError:
         return False
+
+
+def _path(value: str) -> Path:
+    return Path("" if "\0" in value else value).expanduser()
 
 
 def _is_address(value: str) -> bool:

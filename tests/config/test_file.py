@@ -459,3 +459,42 @@ def test_the_oauth_and_the_vault_table_are_read(tmp_path: Path) -> None:
     path.write_text('[vault]\nbackend = "cloud"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r'\[vault\] in .*"auto", "file" or "session"'):
         file.load(path, required=True)
+
+
+@pytest.mark.behaviour("MUX-P10")
+def test_two_names_that_clients_could_not_tell_apart_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[servers."a.b"]\ncommand = "x"\n[servers.a-b]\ncommand = "y"\n')
+    first, second = load(path, required=True).servers
+    assert first.warnings == ()
+    (warning,) = second.warnings
+    assert "`a-b__` as those of `a.b` do" in warning
+
+
+@pytest.mark.behaviour("MUX-P09")
+def test_inputs_are_a_table_or_the_list_of_vs_code(tmp_path: Path) -> None:
+    toml, json_ = tmp_path / "c.toml", tmp_path / "c.json"
+    toml.write_text(
+        '[inputs.port]\ntype = "number"\ndefault = 443\n'
+        '[inputs.key]\ntype = "password"\nobtain = "https://h/keys"\n'
+        '[inputs.odd]\ntype = "colour"\n[inputs.bad]\nrequired = "yes"\n'
+        '[inputs.on]\ntype = "boolean"\ndefault = true\nwhat = 1\n'
+    )
+    config = load(toml, required=True)
+    assert config.inputs["port"].default == "443"
+    assert config.inputs["key"].secret
+    assert config.inputs["on"].default == "true"
+    assert config.inputs["odd"].type == "text"
+    assert "bad" not in config.inputs
+    said = " ".join(config.warnings)
+    for words in ("not `colour`", "`required` must be true or false", "Unknown key `what`"):
+        assert words in said
+    json_.write_text(
+        '{"inputs": [{"id": "k", "type": "promptString", "password": true, "description": "d"},'
+        ' {"id": "m", "type": "pickString", "options": ["a", {"label": "B", "value": "b"}]}, {}],'
+        ' "servers": {}}'
+    )
+    config = load(json_, required=True)
+    assert (config.inputs["k"].type, config.inputs["k"].description) == ("password", "d")
+    assert config.inputs["m"].choices == ("a", "b")
+    assert any("has no `id`" in warning for warning in config.warnings)

@@ -11,7 +11,7 @@ from mcpmux_tui.config.placeholders import fill, strays
 from mcpmux_tui.config.resolve import Resolver
 from mcpmux_tui.config.schema import server_spec
 from mcpmux_tui.model.errors import ConfigError, InputMissing, VaultError
-from mcpmux_tui.model.inputs import InputSpec
+from mcpmux_tui.model.inputs import InputSpec, InputType
 from mcpmux_tui.model.spec import HttpLaunch, StdioLaunch
 
 ENVIRON = {
@@ -249,6 +249,31 @@ async def test_a_value_of_another_type_is_a_sentence_without_it() -> None:
                 StdioLaunch(f"${{input:{name}}}")
             )
         assert "hunter2" not in str(met.value)
+
+
+@pytest.mark.behaviour("MUX-P09")
+@pytest.mark.parametrize(
+    ("type_", "good", "bad"),
+    [
+        ("text", "x", " "),
+        ("number", "-1.5e3", "1,5"),
+        ("number", "0", "nan"),
+        ("boolean", "true", "yes"),
+        ("url", "https://h:1/x", "h.example"),
+        ("choice", "a", "c"),
+        ("file", "{file}", "{folder}"),
+        ("directory", "{folder}", "{file}"),
+        ("file", "{file}", "a\0b"),
+        ("password", "x" * 60_000, "x" * 70_000),
+    ],
+)
+def test_a_value_fits_its_type(type_: InputType, good: str, bad: str, tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.touch()
+    spec = InputSpec("i", type_, choices=("a", "b"))
+    places = {"file": file, "folder": tmp_path}
+    assert spec.problem(good.format(**places)) == ""
+    assert spec.problem(bad.format(**places)) != ""
 
 
 async def test_what_only_an_editor_can_fill_is_refused_in_a_sentence() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -16,9 +18,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from fcntl import ioctl
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
+
+from mcpmux_tui.control.address import read_address
+from mcpmux_tui.model.server import EngineSnapshot, exit_code
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW_STDIO = ROOT / "tests" / "fixtures" / "raw_stdio.py"
@@ -56,13 +61,35 @@ class Home:
         self.config.write_text("\n".join(entries), encoding="utf-8")
         return self.config
 
+    def snapshot(self) -> EngineSnapshot | None:
+        """What the engine of this home says now, asked as a command does but without one: a poll
+        by commands would start a process each time. None while none runs."""
+        for folder in Path(self.env["MCPMUX_STATE_DIR"]).glob("*"):
+            if (address := read_address(folder)) is None:
+                continue
+            with socket.socket(socket.AF_UNIX) as door, contextlib.suppress(OSError):
+                door.settimeout(5)
+                door.connect(str(address))
+                door.sendall(b'{"id":1,"method":"hello"}\n')
+                with door.makefile("rb") as lines:
+                    reply = json.loads(lines.readline())
+                return EngineSnapshot.model_validate(reply["result"]["snapshot"])
+        return None
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The servers by name, as `status --json` has them."""
+        snapshot = self.snapshot()
+        assert snapshot is not None, "no engine runs"
+        return {each.name: each.model_dump(mode="json") for each in snapshot.servers}
+
+    def all_connected(self) -> bool:
+        """Whether every server is connected."""
+        snapshot = self.snapshot()
+        return snapshot is not None and exit_code(snapshot.servers) == 0
+
     def wait_until_connected(self, limit: float = 30.0) -> None:
-        """Wait until `mcpmux status` says that every server is connected."""
-        eventually(
-            lambda: self.run("status", "--config", str(self.config)).code == 0,
-            limit,
-            "all connected",
-        )
+        """Wait until every server is connected."""
+        eventually(self.all_connected, limit, "all connected")
 
     def run(self, *args: str, timeout: float = LIMIT, stdin: str = "") -> Finished:
         """Run a command to its end."""

@@ -47,7 +47,7 @@ def serving(home: Home, direct: dict[str, str]) -> Iterator[Engine]:
     )
     config = ("--config", str(home.config))
     with Served(home, "--port", "0") as served:
-        eventually(lambda: home.run("status", *config).code == 0, 20, "all connected")
+        eventually(home.all_connected, 20, "all connected")
         yield Engine(served.url, home.run("token", *config).out.strip(), direct)
 
 

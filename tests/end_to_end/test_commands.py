@@ -46,11 +46,6 @@ def config(home: Home) -> tuple[str, str]:
     return ("--config", str(home.config))
 
 
-def states(home: Home) -> dict[str, dict[str, object]]:
-    answer = json.loads(home.run("status", "--json", *config(home)).out)
-    return {server["name"]: server for server in answer["servers"]}
-
-
 @pytest.mark.behaviour("P18", "P19", "P22", "AMG-V01")
 def test_every_broken_entry_is_a_row_with_its_reason_and_the_rest_runs(home: Home) -> None:
     home.write(home.stdio("good"), home.stdio("noisy", "--junk", "50", "--hostile"), BROKEN)
@@ -58,7 +53,7 @@ def test_every_broken_entry_is_a_row_with_its_reason_and_the_rest_runs(home: Hom
         assert served.listening
 
         def all_tried() -> bool:
-            now = states(home)
+            now = home.rows()
             return (
                 now["good"]["state"] == now["noisy"]["state"] == "connected"
                 and "cannot open" in str(now["ends-at-once"]["detail"])
@@ -66,7 +61,8 @@ def test_every_broken_entry_is_a_row_with_its_reason_and_the_rest_runs(home: Hom
             )
 
         eventually(all_tried, 20, "all tried")
-        now = states(home)
+        told = json.loads(home.run("status", "--json", *config(home)).out)["servers"]
+        now = {server["name"]: server for server in told}
         reasons = {name: f"{row['summary']} {row['detail']}" for name, row in now.items()}
         assert "command not found: mcpmux-no-such-program" in reasons["unknown-command"]
         assert "/no/such/folder" in reasons["missing-cwd"]
@@ -81,7 +77,7 @@ def test_every_broken_entry_is_a_row_with_its_reason_and_the_rest_runs(home: Hom
             number = lines.index(f"[servers.{name}]") + 1
             assert f"line {number}:" in reasons[name]
         assert now["waits"]["state"] == "needs_input"
-        assert sorted(now["waits"]["missing"]) == ["NOT_SET_ONE", "NOT_SET_TWO"]  # type: ignore[call-overload]
+        assert sorted(now["waits"]["missing"]) == ["NOT_SET_ONE", "NOT_SET_TWO"]
         for name, row in now.items():
             assert (row["state"] in {"connected", "disabled"}) or row["detail"], name
         assert not any("\x1b" in reason for reason in reasons.values())
@@ -111,8 +107,8 @@ def test_a_broken_file_keeps_the_last_good_set_running_and_says_so(home: Home) -
     home.write(home.stdio("a"))
     good = home.config.read_text(encoding="utf-8")
     with Served(home, "--port", "0"):
-        eventually(lambda: states(home)["a"]["state"] == "connected", 20, "connected")
-        pid = states(home)["a"]["pid"]
+        eventually(lambda: home.rows()["a"]["state"] == "connected", 20, "connected")
+        pid = home.rows()["a"]["pid"]
         home.write(good + "[servers.b\n")
         eventually(
             lambda: (
@@ -121,10 +117,10 @@ def test_a_broken_file_keeps_the_last_good_set_running_and_says_so(home: Home) -
             10,
             "said",
         )
-        assert states(home)["a"]["pid"] == pid
+        assert home.rows()["a"]["pid"] == pid
         home.write(good, home.stdio("b"))
-        eventually(lambda: "b" in states(home), 10, "the new server")
-        assert states(home)["a"]["pid"] == pid
+        eventually(lambda: "b" in home.rows(), 10, "the new server")
+        assert home.rows()["a"]["pid"] == pid
 
 
 @pytest.mark.behaviour("LUN-S03")
@@ -144,19 +140,19 @@ def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -
             *config(home),
         )
         assert added.code == 0, added
-        eventually(lambda: states(home)["b"]["state"] == "connected", 20, "connected")
+        eventually(lambda: home.rows()["b"]["state"] == "connected", 20, "connected")
         assert home.run("disable", "b", *config(home)).code == 0
-        assert states(home)["b"]["state"] == "disabled"
+        assert home.rows()["b"]["state"] == "disabled"
         assert home.run("disconnect", "a", *config(home)).code == 0
-        assert states(home)["a"]["state"] == "idle"
+        assert home.rows()["a"]["state"] == "idle"
         assert home.run("connect", "a", *config(home)).code == 0
-        old = states(home)["a"]["pid"]
+        old = home.rows()["a"]["pid"]
         assert home.run("restart", "a", *config(home)).code == 0
-        assert states(home)["a"]["pid"] != old
+        assert home.rows()["a"]["pid"] != old
         assert home.run("enable", "b", *config(home)).code == 0
-        eventually(lambda: states(home)["b"]["state"] == "connected", 20, "connected")
+        eventually(lambda: home.rows()["b"]["state"] == "connected", 20, "connected")
         assert home.run("remove", "b", *config(home)).code == 0
-        assert list(states(home)) == ["a"]
+        assert list(home.rows()) == ["a"]
     text = home.config.read_text(encoding="utf-8")
     assert text.startswith("# mine\n")
     assert list(tomllib.loads(text)["servers"]) == ["a"]
@@ -165,15 +161,15 @@ def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -
 def test_connect_waits_for_a_server_that_is_still_stopping(home: Home) -> None:
     home.write(home.stdio("a", "--stubborn"))
     with Served(home, "--port", "0"):
-        eventually(lambda: states(home)["a"]["state"] == "connected", 20, "connected")
+        eventually(lambda: home.rows()["a"]["state"] == "connected", 20, "connected")
         command = [sys.executable, "-m", "mcpmux_tui", "disconnect", "a", *config(home)]
         with subprocess.Popen(command, env=home.env, stdout=subprocess.DEVNULL) as stopping:
-            eventually(lambda: states(home)["a"]["state"] == "stopping", 10, "stopping")
+            eventually(lambda: home.rows()["a"]["state"] == "stopping", 10, "stopping")
             done = home.run("connect", "a", *config(home))
             assert done.code == 0, done
             assert "a is connected" in done.out
             stopping.wait(10)
-        assert states(home)["a"]["state"] == "connected"
+        assert home.rows()["a"]["state"] == "connected"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +236,7 @@ def test_serve_with_wait_ends_by_cause_when_not_all_connect_in_time(home: Home) 
     home.write(home.stdio("a"))
     with Served(home, "--port", "0", "--wait", "--timeout", "15") as served:
         assert served.listening
-        assert states(home)["a"]["state"] == "connected"
+        assert home.rows()["a"]["state"] == "connected"
     home.write(home.stdio("a", "--start-after", "30"))
     late = home.run("serve", "--port", "0", "--wait", "--timeout", "1", *config(home))
     assert late.code == 12

@@ -29,7 +29,7 @@ def stubborn_servers(home: Home) -> None:
 
 
 def all_up(home: Home) -> bool:
-    return home.run("status", "--config", str(home.config)).code == 0
+    return home.all_connected()
 
 
 def descendants(pid: int) -> list[int]:
@@ -37,11 +37,14 @@ def descendants(pid: int) -> list[int]:
 
 
 def alive(pids: list[int]) -> list[int]:
-    return [
-        pid
-        for pid in pids
-        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    ]
+    return [pid for pid in pids if _lives(pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_zombie(process: psutil.Process) -> bool:

@@ -12,9 +12,8 @@ from tests.end_to_end.wire import http_wire
 
 
 def questions(home: Home) -> list[dict[str, object]]:
-    found = json.loads(home.run("status", "--json", "--config", str(home.config)).out)["questions"]
-    assert isinstance(found, list)
-    return found
+    snapshot = home.snapshot()
+    return [] if snapshot is None else [each.model_dump() for each in snapshot.questions]
 
 
 async def heard(home: Home, served: Served) -> list[dict[str, object]]:

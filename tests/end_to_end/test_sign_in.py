@@ -51,10 +51,7 @@ def write(home: Home, url: str) -> tuple[str, str]:
 
 
 def state(home: Home) -> dict[str, object]:
-    (server,) = json.loads(home.run("status", "--json", "--config", str(home.config)).out)[
-        "servers"
-    ]
-    assert isinstance(server, dict)
+    (server,) = home.rows().values()
     return server
 
 

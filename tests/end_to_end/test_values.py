@@ -19,13 +19,8 @@ def needs(home: Home, name: str, **env: str) -> str:
     return f"[servers.{name}]\ncommand = {sys.executable!r}\nargs = {args!r}\nenv = {{ {pairs} }}\n"
 
 
-def rows(home: Home) -> dict[str, dict[str, object]]:
-    told = json.loads(home.run("status", "--json", "--config", str(home.config)).out)["servers"]
-    return {each["name"]: each for each in told}
-
-
 def environment(home: Home, name: str) -> dict[str, str]:
-    pid = rows(home)[name]["pid"]
+    pid = home.rows()[name]["pid"]
     assert isinstance(pid, int)
     return psutil.Process(pid).environ()
 
@@ -40,10 +35,10 @@ def test_a_command_gives_a_value_and_a_running_engine_notices_at_once(home: Home
     )
     config = ("--config", str(home.config))
     with Served(home, "--port", "0") as served:
-        eventually(lambda: rows(home)["other"]["state"] == "connected", 15, "the other")
-        assert rows(home)["one"]["missing"] == ["KEY"]
+        eventually(lambda: home.rows()["other"]["state"] == "connected", 15, "the other")
+        assert home.rows()["one"]["missing"] == ["KEY"]
         assert home.run("status", *config).code == 10
-        other = rows(home)["other"]["pid"]
+        other = home.rows()["other"]["pid"]
         refused = home.run("secret", "set", "KEY", CANARY, *config)
         assert refused.code == 2
         assert CANARY not in refused.err
@@ -51,33 +46,33 @@ def test_a_command_gives_a_value_and_a_running_engine_notices_at_once(home: Home
         assert (
             home.run("secret", "set", "KEY", *config, stdin=f"{CANARY}\n").out == "KEY is kept.\n"
         )
-        eventually(lambda: home.run("status", *config).code == 0, 15, "all connected")
+        eventually(home.all_connected, 15, "all connected")
         assert environment(home, "one")["KEY"] == CANARY
         listed = json.loads(home.run("secret", "list", "--json", *config).out)
         assert [(each["name"], each["users"]) for each in listed] == [("KEY", ["one", "two"])]
         assert home.run("secret", "remove", "KEY", *config).code == 1
         assert home.run("secret", "remove", "KEY", "--yes", *config).code == 0
-        eventually(lambda: rows(home)["two"]["state"] == "needs_input", 15, "it waits")
-        assert rows(home)["other"]["pid"] == other
+        eventually(lambda: home.rows()["two"]["state"] == "needs_input", 15, "it waits")
+        assert home.rows()["other"]["pid"] == other
         assert home.run("secret", "remove", "KEY", "--yes", *config).code == 1
         served.stop()
     # Without an engine the command does it by itself, and a start asks nobody.
     assert home.run("secret", "set", "KEY", *config, stdin=CANARY).code == 0
     assert "KEY  kept since" in home.run("secret", "list", *config).out
     with Served(home, "--port", "0", "--wait", "--timeout", "20"):
-        eventually(lambda: home.run("status", *config).code == 0, 15, "all connected")
+        eventually(home.all_connected, 15, "all connected")
 
 
 def test_a_variable_serves_where_nobody_can_be_asked(home: Home) -> None:
     home.write(needs(home, "one", KEY="${secret:api-key}", TWO="${secret:TWO}"), home.stdio("free"))
     home.env["MCPMUX_SECRET_api_key"] = CANARY
     with Served(home, "--port", "0") as served:
-        eventually(lambda: rows(home)["free"]["state"] == "connected", 15, "the other runs")
-        assert rows(home)["one"]["missing"] == ["TWO"]
+        eventually(lambda: home.rows()["free"]["state"] == "connected", 15, "the other runs")
+        assert home.rows()["one"]["missing"] == ["TWO"]
         assert "one: needs input. 1 value missing: TWO" in served.stop().err
     home.env["MCPMUX_SECRET_TWO"] = "2nd-value"
     with Served(home, "--port", "0"):
-        eventually(lambda: rows(home)["one"]["state"] == "connected", 15, "connected")
+        eventually(lambda: home.rows()["one"]["state"] == "connected", 15, "connected")
         found = environment(home, "one")
         assert (found["KEY"], found["TWO"]) == (CANARY, "2nd-value")
         assert "MCPMUX_SECRET_TWO" not in found
@@ -118,7 +113,7 @@ def test_the_form_in_a_terminal_keeps_values_out_of_everything_but_the_vault(hom
         terminal.press("c")
         terminal.wait_for("Save and connect")
         terminal.press(f"{CANARY}-1\r{CANARY}-2\r")
-        eventually(lambda: home.run("status", *config).code == 0, 15, "connected")
+        eventually(home.all_connected, 15, "connected")
         found = environment(home, "signer")
         assert (found["FIRST"], found["SECOND"]) == (f"{CANARY}-1", f"{CANARY}-2")
         terminal.process.terminate()
@@ -132,7 +127,7 @@ def test_the_form_in_a_terminal_keeps_values_out_of_everything_but_the_vault(hom
     ]
     assert holding == ["secrets.toml"]
     with Terminal(home, "--port", "0", *config) as terminal:
-        eventually(lambda: home.run("status", *config).code == 0, 15, "connected with no prompt")
+        eventually(home.all_connected, 15, "connected with no prompt")
         terminal.process.terminate()
         terminal.finish()
 
@@ -176,7 +171,8 @@ def test_a_start_connects_to_nobody_it_was_not_told_of(home: Home) -> None:
     home.env["PYTHONPATH"] = str(hooks)
     home.write(home.stdio("one"))
     with Served(home, "--port", "0"):
-        eventually(lambda: rows(home)["one"]["state"] == "connected", 15, "connected")
+        eventually(lambda: home.rows()["one"]["state"] == "connected", 15, "connected")
+        assert home.run("status", "--config", str(home.config)).code == 0
     told = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     # Doors reach the engine over a socket of the file system.
     assert [line for line in told if "/control" not in line and ".sock" not in line] == []

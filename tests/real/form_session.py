@@ -35,12 +35,12 @@ def main(folder: Path) -> None:
                 terminal.press("c")
                 terminal.wait_for("keyring (Secret Service)")
                 terminal.press(f"{CANARY}-1\r{CANARY}-2\r")
-                eventually(lambda: home.run("status", *config).code == 0, 15, "connected")
+                eventually(home.all_connected, 15, "connected")
                 terminal.process.terminate()
                 terminal.finish()
                 assert CANARY.encode() not in terminal.output
             with Terminal(home, "--port", "0", *config) as terminal:
-                eventually(lambda: home.run("status", *config).code == 0, 15, "no prompt")
+                eventually(home.all_connected, 15, "no prompt")
                 terminal.process.terminate()
                 terminal.finish()
             holding = [

@@ -42,6 +42,7 @@ def waits(*fields: ValueField, keeps: str = KEEPS) -> FakeEngine:
             ),
         ),
         keeps=keeps,
+        passing="" if keeps else "this session only: no keyring service runs",
     )
     return engine
 
@@ -119,7 +120,7 @@ async def test_without_a_keyring_the_form_says_what_becomes_of_values(tmp_path: 
     engine = waits(keeps="")
     async with driving(engine, tmp_path) as driver:
         await driver.press("c")
-        await driver.shows("There is no keyring here")
+        await driver.shows("They last until mcpmux ends, then you are asked again (this session")
         await driver.press("ctrl+k", "x", "ctrl+s")
         await driver.until(lambda: bool(engine.given))
     assert engine.given[0].session

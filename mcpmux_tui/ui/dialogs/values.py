@@ -127,7 +127,7 @@ class ValuesDialog(Dialog[None]):
         super().__init__()
         self._engine = engine
         self._server = server
-        self._keeps = ""
+        self._keeps = self._why = ""
         self._session = False
 
     def compose(self) -> ComposeResult:
@@ -155,7 +155,8 @@ class ValuesDialog(Dialog[None]):
         await self._show(found)
 
     async def _show(self, found: ValueFields) -> None:
-        self._keeps, self._session = found.keeps, not found.keeps
+        self._keeps, self._why = found.keeps, found.passing
+        self._session = not found.keeps
         await self.query_one("#fields").mount_all([FieldRow(field) for field in found.fields])
         missing = [row for row in self._rows if not row.field.origin]
         if missing:
@@ -189,9 +190,8 @@ class ValuesDialog(Dialog[None]):
         keep = self.query_one("#keep", Static)
         if not self._keeps:
             keep.update(
-                Content.styled(
-                    "There is no keyring here: values last until mcpmux ends, then you are asked"
-                    ' again. [vault] backend = "file" keeps them in a file.',
+                line(
+                    f"They last until mcpmux ends, then you are asked again ({self._why}).",
                     "$warning",
                 )
             )
