@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ from mcpmux_tui.control.protocol import (
 )
 from mcpmux_tui.engine.instance import Options
 from mcpmux_tui.engine.spawn import EngineProcess
+from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import ON_THE_WAY, Action, EngineSnapshot
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.status import UNICODE
@@ -119,6 +120,9 @@ class Posed:
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
         return await self._client.logout(server, reset=reset)
+
+    async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
+        await self._client.answer(question, verdict, typed)
 
     async def values(self, server: str) -> ValueFields:
         return self.pose(await self._client.values(server))

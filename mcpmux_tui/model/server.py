@@ -177,7 +177,10 @@ class EngineSnapshot(Frozen):
     def notices(self) -> tuple[str, ...]:
         """What concerns the engine as a whole and is no error of its own, a sentence each."""
         notices = [
-            *(f"{each.summary} (`mcpmux answer {each.id}`)" for each in self.questions),
+            *(
+                f"{each.summary} (A on the screen, or `mcpmux answer {each.id}`)"
+                for each in self.questions
+            ),
             *self.warnings,
         ]
         if self.leftovers:

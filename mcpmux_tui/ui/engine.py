@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from mcpmux_tui.control.protocol import (
@@ -22,6 +22,7 @@ from mcpmux_tui.control.protocol import (
     ValueFields,
     ValuesGiven,
 )
+from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
 
 
@@ -43,6 +44,8 @@ class Engine(Protocol):
     async def login_cancel(self, server: str) -> None: ...
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut: ...
+
+    async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None: ...
 
     async def values(self, server: str) -> ValueFields: ...
 

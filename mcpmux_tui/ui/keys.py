@@ -57,6 +57,9 @@ MOVE = Key(
 SECRETS = Key(
     "app.secrets", "S", "S", "secrets", "Secrets", "Your tools", "kept values, and who uses them"
 )
+ANSWER = Key(
+    "server.answer", "A", "A", "answer", "Answer", "Your tools", "answer what a server asks you"
+)
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
@@ -92,7 +95,7 @@ MOVES = (
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
 _OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE)
-SCREEN = (*_OF_A_SERVER, COPY, IMPORT, SECRETS, FILTER, HELP, QUIT, BACK, LEFTOVERS)
+SCREEN = (*_OF_A_SERVER, ANSWER, COPY, IMPORT, SECRETS, FILTER, HELP, QUIT, BACK, LEFTOVERS)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 
@@ -106,6 +109,7 @@ class Context:
     typing: bool = False
     owner: bool = True
     leftovers: bool = False
+    questions: bool = False
 
 
 def label(key: Key, context: Context) -> str:
@@ -134,8 +138,10 @@ def toggle(server: ServerSnapshot) -> Action:
 
 def refusal(key: Key, context: Context) -> str:
     """Why a key would do nothing now, one sentence; empty when it does something."""
-    if key in (*_OF_A_SERVER, COPY, IMPORT, SECRETS, LEFTOVERS) and not context.engine:
+    if key in (*_OF_A_SERVER, ANSWER, COPY, IMPORT, SECRETS, LEFTOVERS) and not context.engine:
         return "The engine has ended."
+    if key is ANSWER and not context.questions:
+        return "No server asks you anything."
     if key is LEFTOVERS and not context.leftovers:
         return "No earlier run left anything behind."
     if key is FILTER and not context.any_server:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import socket
@@ -30,6 +31,7 @@ RAW_STDIO = ROOT / "tests" / "fixtures" / "raw_stdio.py"
 RAW_HTTP = ROOT / "tests" / "fixtures" / "raw_http.py"
 LISTENING = "mcpmux listening on "
 LIMIT = 20.0
+_MOVES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Home:
@@ -185,7 +187,19 @@ class Terminal:
 
     def wait_for(self, text: str, limit: float = LIMIT) -> None:
         """Wait until `text` was written to the terminal since the last key."""
-        self.read_until(lambda: text.encode() in self.output[self._pressed :], limit, text)
+        wanted = text.encode()
+
+        def came() -> bool:
+            # A text may be cut by moves of the cursor; an escape sequence may be what is wanted.
+            new = self.output[self._pressed :]
+            return wanted in new or wanted in _MOVES.sub(b"", new)
+
+        self.read_until(came, limit, text)
+
+    @property
+    def text(self) -> str:
+        """All that was written, without the sequences that move and colour."""
+        return _MOVES.sub(b"", self.output).decode(errors="replace")
 
     def press(self, keys: str) -> None:
         """Type."""

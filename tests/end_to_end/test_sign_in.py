@@ -224,7 +224,7 @@ def test_no_token_code_or_verifier_is_found_anywhere_but_in_the_vault(home: Home
             arguments = " ".join(word for each in psutil.process_iter() for word in _cmdline(each))
             terminal.process.terminate()
             terminal.finish()
-            shown = terminal.output.decode(errors="replace")
+            shown = terminal.text
         secrets = canaries.read_text().split()
         states = [
             dict(parse_qsl(urlsplit(json.loads(line)[0]).query))["state"]

@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
                 eventually(home.all_connected, 15, "connected")
                 terminal.process.terminate()
                 terminal.finish()
-                assert CANARY.encode() not in terminal.output
+                assert CANARY not in terminal.text
             with Terminal(home, "--port", "0", *config) as terminal:
                 eventually(home.all_connected, 15, "no prompt")
                 terminal.process.terminate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from mcpmux_tui.control.protocol import (
     Candidate,
@@ -27,6 +27,7 @@ from mcpmux_tui.control.protocol import (
     ValuesGiven,
 )
 from mcpmux_tui.model.errors import ControlError, NoEngine
+from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import (
     Action,
     EngineSnapshot,
@@ -96,6 +97,7 @@ class FakeEngine:
         self.secret_list = SecretList()
         self.removed: list[str] = []
         self.secured: list[str] = []
+        self.answers: list[tuple[int, Verdict, dict[str, str]]] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
         self.cancelled: list[str] = []
@@ -186,6 +188,12 @@ class FakeEngine:
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
         self.logged_out.append(server)
         return LoggedOut(told=False)
+
+    async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
+        await self._answer()
+        self.answers.append((question, verdict, dict(typed)))
+        left = tuple(each for each in self.snapshot.questions if each.id != question)
+        self.update(questions=left)
 
     async def values(self, server: str) -> ValueFields:
         return self.fields

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from mcpmux_tui.control.protocol import Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.ui.dialogs.answer import AnswerDialog
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
@@ -25,6 +26,7 @@ from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keys import (
+    ANSWER,
     CONNECT,
     COPY,
     FILTER,
@@ -193,6 +195,7 @@ class ServersScreen(Screen[None]):
             typing=isinstance(self.focused, Input),
             owner=self._owner,
             leftovers=snapshot is not None and bool(snapshot.leftovers),
+            questions=snapshot is not None and bool(snapshot.questions),
         )
 
     def _refused(self, key: Key) -> bool:
@@ -223,6 +226,17 @@ class ServersScreen(Screen[None]):
         """Enter or change the values the server needs."""
         if not self._refused(VALUES) and (server := self._selected) is not None:
             self.app.push_screen(ValuesDialog(self._engine, server.name))
+
+    def action_answer(self) -> None:
+        """Answer what a server asks: that under the cursor, else the one that waits longest."""
+        if self._refused(ANSWER) or self._snapshot is None:
+            return
+        selected = self._selected
+        questions = sorted(
+            self._snapshot.questions,
+            key=lambda each: (selected is None or each.server != selected.name, each.since),
+        )
+        self.app.push_screen(AnswerDialog(self._engine, questions[0], self._copy))
 
     def action_secrets(self) -> None:
         """Show the kept values."""
