@@ -8,8 +8,10 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from textual import on
+from textual.command import Provider
 from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
@@ -50,7 +52,8 @@ class McpmuxApp(CrashGuard):
 
     TITLE = "mcpmux"
     CSS_PATH = ["styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
-    ENABLE_COMMAND_PALETTE = False
+    # Each screen brings its own commands.
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = set()
 
     def __init__(
         self,

@@ -76,8 +76,12 @@ LEFTOVERS = Key(
     "app.leftovers", "K", "K", "end_leftovers", "End leftovers", "mcpmux",
     "end what an earlier run left behind",
 )  # fmt: skip
-HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=7)
-QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=8)
+PALETTE = Key(
+    "app.palette", "colon", ":", "app.command_palette", "Commands", "mcpmux",
+    "every action and server by name", short="Cmd", footer=7,
+)  # fmt: skip
+HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=8)
+QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=9)
 
 KEEP = Key("filter.keep", "enter", "enter", "keep_filter", "Keep", "Find", "use the filter")
 CLEAR = Key("filter.clear", "escape", "esc", "back", "Clear", "Find", "show all servers")
@@ -95,7 +99,19 @@ MOVES = (
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
 _OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE)
-SCREEN = (*_OF_A_SERVER, ANSWER, COPY, IMPORT, SECRETS, FILTER, HELP, QUIT, BACK, LEFTOVERS)
+SCREEN = (
+    *_OF_A_SERVER,
+    ANSWER,
+    COPY,
+    IMPORT,
+    SECRETS,
+    FILTER,
+    PALETTE,
+    HELP,
+    QUIT,
+    BACK,
+    LEFTOVERS,
+)
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
 
 

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from mcpmux_tui.control.protocol import Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.ui.commands import Commands
 from mcpmux_tui.ui.dialogs.answer import AnswerDialog
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
@@ -62,6 +63,7 @@ class ServersScreen(Screen[None]):
     """All servers, and one of them closely."""
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in SCREEN]
+    COMMANDS = {Commands}  # noqa: RUF012 - Textual types it
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (9, "-low"), (20, "-high")]  # noqa: RUF012
 
@@ -179,14 +181,29 @@ class ServersScreen(Screen[None]):
         self._show_keys()
 
     def _show_keys(self) -> None:
-        self.query_one(KeyBar).context = self._keys_for
+        self.query_one(KeyBar).context = self.keys_for
 
     @property
     def _selected(self) -> ServerSnapshot | None:
         return self.query_one(ServerList).selected
 
     @property
-    def _keys_for(self) -> Context:
+    def servers(self) -> tuple[ServerSnapshot, ...]:
+        """All servers, as the engine last told."""
+        return () if self._snapshot is None else self._snapshot.servers
+
+    def do(self, key: Key) -> None:
+        """Do what a key does."""
+        self.call_later(self.run_action, key.action)
+
+    def go_to(self, server: str) -> None:
+        """Put the cursor on a server; a filter that hides it ends."""
+        self.action_back()
+        self.query_one(ServerList).move_to(server)
+
+    @property
+    def keys_for(self) -> Context:
+        """What decides about keys now."""
         snapshot = self._snapshot
         return Context(
             self._selected,
@@ -199,7 +216,7 @@ class ServersScreen(Screen[None]):
         )
 
     def _refused(self, key: Key) -> bool:
-        if why := refusal(key, self._keys_for):
+        if why := refusal(key, self.keys_for):
             toast(self, why, "warning")
         return bool(why)
 
@@ -372,7 +389,7 @@ class ServersScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        self.app.push_screen(HelpDialog(self._keys_for))
+        self.app.push_screen(HelpDialog(self.keys_for))
 
 
 def still(server: ServerSnapshot) -> str:

@@ -16,6 +16,7 @@ from mcpmux_tui.ui.keys import (
     FOOTER,
     IMPORT,
     LOG_OUT,
+    PALETTE,
     QUIT,
     RESTART,
     TOGGLE,
@@ -27,7 +28,7 @@ from mcpmux_tui.ui.keys import (
 )
 
 _GAP = 2
-_GIVE_WAY = (IMPORT, LOG_OUT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
+_GIVE_WAY = (PALETTE, IMPORT, LOG_OUT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,16 +238,17 @@ class ServerList(Vertical):
     def _clicked(self, event: ServerRow.Clicked) -> None:
         event.stop()
         self.query_one(Rows).focus()
-        self._move_to(event.server)
+        self.move_to(event.server)
 
     @on(Rows.Move)
     def _move(self, event: Rows.Move) -> None:
         event.stop()
         if self._shown:
             place = min(max(0, self._place() + event.rows), len(self._shown) - 1)
-            self._move_to(self._shown[place].name)
+            self.move_to(self._shown[place].name)
 
-    def _move_to(self, name: str) -> None:
+    def move_to(self, name: str) -> None:
+        """Put the cursor on a server."""
         if name == self._cursor:
             return
         self._cursor = name
