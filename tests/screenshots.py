@@ -37,7 +37,10 @@ from mcpmux_tui.control.protocol import (
     LogPage,
     Moved,
     SecretList,
+    ToolForm,
+    ToolOutcome,
     ToolPage,
+    TryTool,
     ValueFields,
     ValuesGiven,
 )
@@ -123,6 +126,16 @@ class Posed:
 
     async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
         await self._client.answer(question, verdict, typed)
+
+    async def tool_form(self, server: str, tool: str) -> ToolForm:
+        return await self._client.tool_form(server, tool)
+
+    async def try_tool(self, wish: TryTool) -> ToolOutcome:
+        outcome = await self._client.try_tool(wish)
+        return outcome.model_copy(update={"seconds": 0.02})
+
+    async def try_cancel(self, key: str) -> None:
+        await self._client.try_cancel(key)
 
     async def values(self, server: str) -> ValueFields:
         return self.pose(await self._client.values(server))

@@ -122,6 +122,20 @@ class Client:
         request = protocol.Logout(server=server, reset=reset)
         return await self._ask("logout", request, protocol.LoggedOut)
 
+    async def tool_form(self, server: str, tool: str) -> protocol.ToolForm:
+        """What a tool asks for. Raises ControlError."""
+        return await self._ask(
+            "tool_form", protocol.ToolName(server=server, tool=tool), protocol.ToolForm
+        )
+
+    async def try_tool(self, wish: protocol.TryTool) -> protocol.ToolOutcome:
+        """Call a tool. Raises ControlError."""
+        return await self._ask("try_tool", wish, protocol.ToolOutcome)
+
+    async def try_cancel(self, key: str) -> None:
+        """Cancel a call of this door."""
+        await self._request("try_cancel", protocol.TryKey(key=key))
+
     async def values(self, server: str) -> protocol.ValueFields:
         """What a server needs from a person. Raises ControlError."""
         return await self._ask("values", {"server": server}, protocol.ValueFields)

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue, TypeAdapter
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.inputs import InputType
+from mcpmux_tui.model.question import Field as QuestionField
 from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot, ProxySnapshot, ServerSnapshot
 
@@ -324,6 +325,54 @@ class ToolPage(Frozen):
     tools: tuple[ToolLine, ...] = ()
     total: int = 0
     skipped: tuple[str, ...] = ()
+
+
+class ToolName(Frozen):
+    """`tool_form`: which tool of which server, by its own name."""
+
+    server: str
+    tool: str
+
+
+class ToolForm(Frozen):
+    """Answer to `tool_form`: what a tool is and asks for; all text is clean."""
+
+    name: str
+    public: str = ""
+    description: str = ""
+    fields: tuple[QuestionField, ...] = ()
+    destructive: bool = False
+    """It says itself that it may destroy something."""
+    read_only: bool = False
+
+
+class TryTool(Frozen):
+    """`try_tool`: call a tool with what a person typed, or with arguments as they are.
+
+    `key` is the door's own, for `try_cancel`.
+    """
+
+    key: str
+    server: str
+    tool: str
+    typed: dict[str, str] = Field(default_factory=dict)
+    arguments: dict[str, JsonValue] | None = None
+
+
+class TryKey(Frozen):
+    """`try_cancel`: which call."""
+
+    key: str
+
+
+class ToolOutcome(Frozen):
+    """Answer to `try_tool`: the result for people, and whole as JSON; both clean and capped."""
+
+    text: str = ""
+    raw: str = ""
+    is_error: bool = False
+    """The tool says so; the call itself was answered."""
+    seconds: float = 0.0
 
 
 class LogLine(Frozen):

@@ -38,6 +38,9 @@ class Doors:
             "answer": self._answer,
             "tools": self._tools,
             "logs": self._logs,
+            "tool_form": self._tool_form,
+            "try_tool": self._try_tool,
+            "try_cancel": self._try_cancel,
             "login": self._login,
             "login_wait": self._login_wait,
             "login_paste": self._login_paste,
@@ -99,6 +102,16 @@ class Doors:
                 for line in lines
             )
         )
+
+    async def _tool_form(self, params: Params) -> BaseModel:
+        wish = protocol.ToolName.model_validate(params)
+        return self._hub.trying.form(wish.server, wish.tool)
+
+    async def _try_tool(self, params: Params) -> BaseModel:
+        return await self._hub.trying.call(protocol.TryTool.model_validate(params))
+
+    async def _try_cancel(self, params: Params) -> None:
+        self._hub.trying.cancel(protocol.TryKey.model_validate(params).key)
 
     async def _login(self, params: Params) -> BaseModel:
         wish = protocol.Login.model_validate(params)

@@ -19,6 +19,7 @@ from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
 from mcpmux_tui.engine.securing import Securing
 from mcpmux_tui.engine.sign_ins import SignIns, vault
+from mcpmux_tui.engine.trying import Trying
 from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.errors import (
     ConfigError,
@@ -101,6 +102,9 @@ class Hub:
             inputs=lambda: self._config.inputs,
         )
         self.securing = Securing(instance.config, stored, self._vault)
+        self.trying = Trying(
+            self.supervisor, lambda server, tool: self.proxy.public_names(server).get(tool, "")
+        )
         self.sign_ins = SignIns(
             self._vault,
             instance.folder,

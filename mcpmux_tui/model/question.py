@@ -24,7 +24,7 @@ _FIELDS = 32
 _CHOICES = 200
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _SECRET = re.compile(r"passw|secret|token|api.?key|credential|private.?key|\bpin\b", re.IGNORECASE)
-Kind = Literal["text", "number", "integer", "boolean", "choice", "choices"]
+Kind = Literal["text", "number", "integer", "boolean", "choice", "choices", "json"]
 Verdict = Literal["accept", "decline", "cancel"]
 _KINDS: Final[Mapping[object, Kind]] = {
     "string": "text",
@@ -77,6 +77,8 @@ class Field(Frozen):
                 return self._number(typed.strip())
             case "choice":
                 return self._chosen(typed.strip())
+            case "json":
+                return _json(typed)
             case "choices":
                 values = [self._chosen(each) for part in typed.split(",") if (each := part.strip())]
                 self._within(len(values), "choices")
@@ -169,7 +171,7 @@ def parse(number: int, server: str, params: bytes, since: float) -> Question:
         raise Unaskable("its form could not be read")
     needed = schema.get("required")
     required = needed if isinstance(needed, list) else []
-    fields = tuple(_field(key, of, required=key in required) for key, of in properties.items())
+    fields = tuple(field_of(key, of, required=key in required) for key, of in properties.items())
     return question.model_copy(update={"fields": fields})
 
 
@@ -188,7 +190,8 @@ def _address(url: object) -> str:
     return url
 
 
-def _field(key: str, schema: object, *, required: bool) -> Field:
+def field_of(key: str, schema: object, *, required: bool) -> Field:
+    """The field that a property of a schema makes. Raises Unaskable."""
     if one_line(key, NAME_LIMIT) != key or not key or not isinstance(schema, dict):
         raise Unaskable("its form has a field that could not be read")
     of: Mapping[str, object] = schema
@@ -259,6 +262,14 @@ def _bound(value: object) -> float | None:
 
 def _text(value: object) -> str:
     return one_line(value, NAME_LIMIT) if isinstance(value, str) else ""
+
+
+def _json(typed: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(typed)
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON") from None
+    return value
 
 
 def _article(kind: str) -> str:

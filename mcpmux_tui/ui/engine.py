@@ -18,7 +18,10 @@ from mcpmux_tui.control.protocol import (
     LogPage,
     Moved,
     SecretList,
+    ToolForm,
+    ToolOutcome,
     ToolPage,
+    TryTool,
     ValueFields,
     ValuesGiven,
 )
@@ -46,6 +49,12 @@ class Engine(Protocol):
     async def logout(self, server: str, *, reset: bool) -> LoggedOut: ...
 
     async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None: ...
+
+    async def tool_form(self, server: str, tool: str) -> ToolForm: ...
+
+    async def try_tool(self, wish: TryTool) -> ToolOutcome: ...
+
+    async def try_cancel(self, key: str) -> None: ...
 
     async def values(self, server: str) -> ValueFields: ...
 

@@ -60,6 +60,7 @@ SECRETS = Key(
 ANSWER = Key(
     "server.answer", "A", "A", "answer", "Answer", "Your tools", "answer what a server asks you"
 )
+TOOLS = Key("server.tools", "t", "t", "tools", "Tools", "Server", "its tools; enter tries one")
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
@@ -98,7 +99,7 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE)
+_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, TOOLS)
 SCREEN = (
     *_OF_A_SERVER,
     ANSWER,
@@ -175,6 +176,8 @@ def refusal(key: Key, context: Context) -> str:
         return f"Nobody is signed in to {server.name}."
     if key is MOVE and not any("in plain text" in warning for warning in server.warnings):
         return f"{server.name} has no secrets in plain text."
+    if key is TOOLS and not server.tools:
+        return f"No tools of {server.name} are known."
     if key is CONNECT and server.action is None:
         return f"There is nothing to do for {server.name} now."
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import psutil
@@ -38,6 +39,12 @@ def holding(folder: Path, text: str) -> list[Path]:
     return [
         path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()
     ]
+
+
+async def acted() -> None:
+    """Give every supervisor its turns to act on what it was told."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 async def environment_of(hub: Hub, name: str) -> dict[str, str]:
@@ -99,6 +106,8 @@ async def test_one_secret_wakes_all_that_wait_for_it_and_nobody_else(
         assert line.waiting == ()
         # The same once more changes nothing; another one restarts them.
         await hub.given.set("KEY", "the-first")
+        await acted()
+        assert [row(hub, name).state for name in "abc"] == [Health.CONNECTED] * 3
         assert [row(hub, name).pid for name in "abc"] == pids
         await hub.given.set("KEY", "the-second")
         await until(
@@ -129,6 +138,8 @@ async def test_the_environment_outranks_what_was_given_and_both_are_said(
         (field,) = (await hub.given.fields("a")).fields
         assert (field.origin, field.stored, field.in_environment) == ("environment", True, True)
         # What the child gets did not change, so it runs on.
+        await acted()
+        assert row(hub, "a").state is Health.CONNECTED
         assert row(hub, "a").pid == pid
         assert (await environment_of(hub, "a"))["R"] == "from-environment"
         edit.refer_to_secret(hub.instance.config, "a", "REGION_X")

@@ -21,8 +21,11 @@ from mcpmux_tui.control.protocol import (
     LogPage,
     Moved,
     SecretList,
+    ToolForm,
     ToolLine,
+    ToolOutcome,
     ToolPage,
+    TryTool,
     ValueFields,
     ValuesGiven,
 )
@@ -97,6 +100,9 @@ class FakeEngine:
         self.secret_list = SecretList()
         self.removed: list[str] = []
         self.secured: list[str] = []
+        self.form = ToolForm(name="echo")
+        self.tries: list[TryTool] = []
+        self.outcome = ToolOutcome()
         self.answers: list[tuple[int, Verdict, dict[str, str]]] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
@@ -194,6 +200,18 @@ class FakeEngine:
         self.answers.append((question, verdict, dict(typed)))
         left = tuple(each for each in self.snapshot.questions if each.id != question)
         self.update(questions=left)
+
+    async def tool_form(self, server: str, tool: str) -> ToolForm:
+        return self.form
+
+    async def try_tool(self, wish: TryTool) -> ToolOutcome:
+        self.tries.append(wish)
+        await self._answer()
+        return self.outcome
+
+    async def try_cancel(self, key: str) -> None:
+        self.cancelled.append(key)
+        self.gate.set()
 
     async def values(self, server: str) -> ValueFields:
         return self.fields

@@ -24,6 +24,7 @@ from mcpmux_tui.ui.dialogs.imports import ImportDialog
 from mcpmux_tui.ui.dialogs.secrets import SecretsDialog
 from mcpmux_tui.ui.dialogs.secure import SecureDialog
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
+from mcpmux_tui.ui.dialogs.tools import ToolsDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keys import (
@@ -39,6 +40,7 @@ from mcpmux_tui.ui.keys import (
     SCREEN,
     SECRETS,
     TOGGLE,
+    TOOLS,
     VALUES,
     Context,
     Key,
@@ -254,6 +256,11 @@ class ServersScreen(Screen[None]):
             key=lambda each: (selected is None or each.server != selected.name, each.since),
         )
         self.app.push_screen(AnswerDialog(self._engine, questions[0], self._copy))
+
+    def action_tools(self) -> None:
+        """Look through the server's tools, and try one."""
+        if not self._refused(TOOLS) and (server := self._selected) is not None:
+            self.app.push_screen(ToolsDialog(self._engine, server.name, self._glyphs))
 
     def action_secrets(self) -> None:
         """Show the kept values."""

@@ -1,0 +1,111 @@
+"""Commands about what a running server offers and says: tools, call, logs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from pydantic import JsonValue
+
+from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
+from mcpmux_tui.control.client import Client
+from mcpmux_tui.control.protocol import LogLine, ToolLine, ToolOutcome, TryTool
+from mcpmux_tui.model.errors import ControlError, UsageError
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.instance import Instance
+
+_PAGE = 1_000
+
+
+@click.command()
+@click.argument("name", required=False)
+@config_option
+@json_option
+def tools(name: str | None, config: Path | None, as_json: bool) -> None:
+    """Show the tools of one server, or of all: own name, the name clients see, what it does."""
+    found = run(_tools(instance_of(config), name))
+    if as_json:
+        print_json([{"server": server, **tool.model_dump(mode="json")} for server, tool in found])
+        return
+    for server, tool in found:
+        about = tool.description.partition(". ")[0]
+        click.echo(f"{server}  {tool.name}  {tool.public or '(not offered)'}  {about}".rstrip())
+
+
+@click.command()
+@click.argument("name")
+@click.argument("tool")
+@click.argument("arguments", default="{}")
+@config_option
+@json_option
+def call(name: str, tool: str, arguments: str, config: Path | None, as_json: bool) -> None:
+    """Call a tool by its server's own name; ARGUMENTS is a JSON object, - reads it from stdin."""
+    text = sys.stdin.read() if arguments == "-" else arguments
+    try:
+        given: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise UsageError(
+            "The arguments are no JSON object.", """Write them as '{"key": "value"}'."""
+        )
+    outcome = run(_call(instance_of(config), name, tool, given))
+    click.echo(outcome.raw if as_json else outcome.text)
+    if outcome.is_error:
+        raise ControlError(f"{tool} ended with an error.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--lines", type=click.IntRange(1, 2_000), default=100, show_default=True)
+@config_option
+@json_option
+def logs(name: str, lines: int, config: Path | None, as_json: bool) -> None:
+    """Show the last lines of a server's log."""
+    found = run(_logs(instance_of(config), name, lines))
+    if as_json:
+        print_json([line.model_dump(mode="json") for line in found])
+        return
+    for line in found:
+        clock = time.strftime("%H:%M:%S", time.localtime(line.time))
+        click.echo(f"{clock}  {line.source:<6}  {line.text}")
+
+
+COMMANDS: Sequence[click.Command] = (tools, call, logs)
+
+
+async def _tools(instance: Instance, name: str | None) -> list[tuple[str, ToolLine]]:
+    async with await Client.connect(instance.folder) as client:
+        servers = (await client.hello()).snapshot.servers
+        names = [name] if name is not None else [each.name for each in servers]
+        found: list[tuple[str, ToolLine]] = []
+        for server in names:
+            after = 0
+            while page := (await client.tools(server, after=after, limit=_PAGE)).tools:
+                found += [(server, tool) for tool in page]
+                after += len(page)
+        return found
+
+
+async def _call(
+    instance: Instance, name: str, tool: str, arguments: dict[str, JsonValue]
+) -> ToolOutcome:
+    async with await Client.connect(instance.folder) as client:
+        wish = TryTool(key="command", server=name, tool=tool, arguments=arguments)
+        return await client.try_tool(wish)
+
+
+async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...]:
+    async with await Client.connect(instance.folder) as client:
+        servers = (await client.hello()).snapshot.servers
+        if name not in {each.name for each in servers}:
+            raise ControlError(
+                f"There is no server named {name}.", "`mcpmux list` shows the names."
+            )
+        return (await client.logs(name, limit=lines)).lines

@@ -1,0 +1,58 @@
+"""What a running server offers and says, and a call of one's own, by commands."""
+
+from __future__ import annotations
+
+import json
+
+from tests.end_to_end.program import Home, Served, Terminal
+
+
+def test_tools_calls_and_logs_by_commands(home: Home) -> None:
+    home.write(home.stdio("raw"), home.stdio("other"))
+    config = ("--config", str(home.config))
+    assert home.run("tools", *config).code == 3
+    with Served(home, "--port", "0"):
+        home.wait_until_connected()
+        listed = json.loads(home.run("tools", "raw", "--json", *config).out)
+        names = {each["name"]: each["public"] for each in listed}
+        assert names["echo"] == "raw__echo"
+        every = home.run("tools", *config).out
+        assert "raw  echo  raw__echo" in every
+        assert "other  echo  other__echo" in every
+        told = home.run("call", "raw", "echo", '{"text": "héllo"}', *config)
+        assert (told.code, json.loads(told.out)) == (0, {"text": "héllo"})
+        whole = json.loads(
+            home.run("call", "raw", "echo", "-", "--json", *config, stdin='{"text": "x"}').out
+        )
+        assert whole["content"]
+        assert home.rows()["raw"]["calls"] == 2
+        assert home.run("call", "raw", "echo", "[1]", *config).code == 2
+        for words, said in (
+            (("call", "raw", "nothing"), "raw has no tool named nothing"),
+            (("call", "nobody", "echo"), "There is no server named nobody"),
+            (("tools", "nobody"), "There is no server named nobody"),
+            (("logs", "nobody"), "There is no server named nobody"),
+        ):
+            failed = home.run(*words, *config)
+            assert failed.code == 1
+            assert said in failed.err
+        assert "connected, MCP" in home.run("logs", "raw", *config).out
+        (line,) = json.loads(home.run("logs", "raw", "-n", "1", "--json", *config).out)
+        assert line["source"] == "mcpmux"
+
+
+def test_a_tool_is_tried_from_the_screen(home: Home) -> None:
+    home.write(home.stdio("raw"))
+    with Terminal(home, "--port", "0", "--config", str(home.config)) as terminal:
+        terminal.wait_for("connected, MCP")
+        terminal.press("t")
+        terminal.wait_for("enter Try it")
+        terminal.press("/")
+        terminal.press("echo\r")
+        terminal.wait_for("raw__echo")
+        terminal.press("\r")
+        terminal.wait_for("ctrl+r Run")
+        terminal.press("hello\x12")
+        terminal.wait_for("done in")
+        terminal.process.terminate()
+        terminal.finish()

@@ -1,0 +1,97 @@
+"""`t`: the tools of a server, and a form to try one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcpmux_tui.control.protocol import ToolForm, ToolLine, ToolOutcome, ToolPage
+from mcpmux_tui.model.question import Field
+from mcpmux_tui.ui.dialogs.tools import ToolsDialog, TryDialog
+from tests.ui.driving import driving
+from tests.ui.fake_engine import FakeEngine, server
+
+
+def offers() -> FakeEngine:
+    engine = FakeEngine([server("gh", tools=2)])
+    engine.tool_pages["gh"] = ToolPage(
+        tools=(
+            ToolLine(name="search", public="gh__search", description="Find issues\nat length"),
+            ToolLine(name="delete", public="", description="Remove a repository"),
+        )
+    )
+    engine.form = ToolForm(
+        name="search",
+        description="Find issues",
+        fields=(
+            Field(key="query", label="query", kind="text", required=True),
+            Field(key="page", label="page", kind="integer"),
+        ),
+        read_only=True,
+    )
+    return engine
+
+
+async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None:
+    engine = offers()
+    engine.outcome = ToolOutcome(text="3 issues [bold]x[/]", raw='{"content": []}', seconds=0.5)
+    async with driving(engine, tmp_path, size=(100, 40)) as driver:
+        await driver.press("t")
+        await driver.shows("gh__search")
+        assert "Remove a repository" in driver.text
+        await driver.press("slash", *"find", "enter")
+        await driver.until(lambda: "Remove a repository" not in driver.text)
+        await driver.press("enter")
+        await driver.shows("It only reads.")
+        await driver.press("ctrl+r")
+        await driver.shows("It is missing.")
+        await driver.press(*"bug", "enter", *"2", "enter")
+        await driver.shows("done in 0.50 s")
+        assert "3 issues [bold]x[/]" in driver.text
+        await driver.press("ctrl+t")
+        await driver.shows('{"content": []}')
+        await driver.press("escape")
+        await driver.until(lambda: isinstance(driver.app.screen, ToolsDialog))
+        await driver.press("escape")
+        await driver.shows("Remove a repository")
+        await driver.press("escape")
+        await driver.until(lambda: not isinstance(driver.app.screen, ToolsDialog))
+    (tried,) = engine.tries
+    assert (tried.server, tried.tool) == ("gh", "search")
+    assert tried.typed == {"query": "bug", "page": "2"}
+
+
+async def test_one_that_may_destroy_asks_first(tmp_path: Path) -> None:
+    engine = offers()
+    engine.form = ToolForm(name="delete", destructive=True)
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("t", "down", "enter")
+        await driver.shows("It says that it may destroy something.")
+        await driver.press("ctrl+r")
+        await driver.shows("Run delete?")
+        await driver.press("escape")
+        assert engine.tries == []
+        await driver.press("ctrl+r")
+        await driver.shows("Run delete?")
+        await driver.press("y")
+        await driver.until(lambda: len(engine.tries) == 1)
+
+
+async def test_a_call_under_way_is_cancelled_before_the_form_is_left(tmp_path: Path) -> None:
+    engine = offers()
+    engine.outcome = ToolOutcome(text="it failed", is_error=True)
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("t", "enter")
+        await driver.shows("It only reads.")
+        engine.gate.clear()
+        await driver.press(*"x", "ctrl+r")
+        await driver.shows("esc Cancel")
+        await driver.press("escape")
+        await driver.until(lambda: engine.cancelled == [engine.tries[0].key])
+        await driver.shows("ended with an error")
+        assert isinstance(driver.app.screen, TryDialog)
+
+
+async def test_without_tools_the_key_says_so(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("gh", tools=0)]), tmp_path) as driver:
+        await driver.press("t")
+        await driver.until(lambda: driver.toasts == ["No tools of gh are known."])
