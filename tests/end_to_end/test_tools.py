@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.end_to_end.program import Home, Served, Terminal
+from tests.end_to_end.program import Home, Served, Terminal, eventually
 
 
 def test_tools_calls_and_logs_by_commands(home: Home) -> None:
@@ -25,7 +25,7 @@ def test_tools_calls_and_logs_by_commands(home: Home) -> None:
             home.run("call", "raw", "echo", "-", "--json", *config, stdin='{"text": "x"}').out
         )
         assert whole["content"]
-        assert home.rows()["raw"]["calls"] == 2
+        eventually(lambda: home.rows()["raw"]["calls"] == 2, 5, "both are counted")
         assert home.run("call", "raw", "echo", "[1]", *config).code == 2
         for words, said in (
             (("call", "raw", "nothing"), "raw has no tool named nothing"),
