@@ -109,10 +109,15 @@ def _outcome(result: bytes, seconds: float) -> ToolOutcome:
 
 def _parts(result: dict[str, object]) -> Iterator[str]:
     content = result.get("content")
-    for block in content if isinstance(content, list) else ():
-        if isinstance(block, dict):
-            yield _block(block)
-    if (structured := result.get("structuredContent")) is not None:
+    texts = [
+        _block(block)
+        for block in (content if isinstance(content, list) else ())
+        if isinstance(block, dict)
+    ]
+    yield from texts
+    structured = result.get("structuredContent")
+    # Most servers say the same as text, for clients that know no structure.
+    if structured is not None and not any(_json(text) == structured for text in texts):
         yield json.dumps(structured, indent=2, ensure_ascii=False)
     if result.get("resultType") == "input_required":
         yield "The server asks for more input, which a try cannot give yet."
@@ -132,9 +137,13 @@ def _block(block: dict[str, object]) -> str:
     return json.dumps(block, ensure_ascii=False)
 
 
-def _object(data: bytes) -> dict[str, object]:
+def _json(text: str | bytes) -> object:
     try:
-        found = json.loads(data)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        return {}
+        return None
+
+
+def _object(data: bytes) -> dict[str, object]:
+    found = _json(data)
     return found if isinstance(found, dict) else {}
