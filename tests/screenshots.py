@@ -25,6 +25,7 @@ from textual.pilot import Pilot
 
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.protocol import (
+    Checkup,
     ClientChoices,
     ClientEntry,
     Found,
@@ -136,6 +137,9 @@ class Posed:
 
     async def try_cancel(self, key: str) -> None:
         await self._client.try_cancel(key)
+
+    async def doctor(self, server: str) -> Checkup:
+        return self.pose(await self._client.doctor(server))
 
     async def values(self, server: str) -> ValueFields:
         return self.pose(await self._client.values(server))

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from mcpmux_tui import __version__, paths
-from mcpmux_tui.cli import answer, edit, secret, servers, sign_in, tools
+from mcpmux_tui.cli import answer, doctor, edit, secret, servers, sign_in, tools
 from mcpmux_tui.cli.common import config_option, fail, instance_of, port_option
 from mcpmux_tui.cli.open import open_demo, open_instance
 from mcpmux_tui.cli.serve import serve
@@ -49,7 +49,7 @@ def mcpmux(
     context.exit(code)
 
 
-for module in (servers, answer, sign_in, secret, tools, edit):
+for module in (servers, answer, sign_in, secret, tools, doctor, edit):
     for command in module.COMMANDS:
         mcpmux.add_command(command)
 mcpmux.add_command(serve)

@@ -136,6 +136,10 @@ class Client:
         """Cancel a call of this door."""
         await self._request("try_cancel", protocol.TryKey(key=key))
 
+    async def doctor(self, server: str) -> protocol.Checkup:
+        """Check one server. Raises ControlError."""
+        return await self._ask("doctor", {"server": server}, protocol.Checkup)
+
     async def values(self, server: str) -> protocol.ValueFields:
         """What a server needs from a person. Raises ControlError."""
         return await self._ask("values", {"server": server}, protocol.ValueFields)

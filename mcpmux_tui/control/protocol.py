@@ -375,6 +375,22 @@ class ToolOutcome(Frozen):
     seconds: float = 0.0
 
 
+class Check(Frozen):
+    """One thing that must hold for a server; all text is clean."""
+
+    name: str
+    ok: bool
+    said: str = ""
+    fix: str = ""
+    """What to do where it does not hold."""
+
+
+class Checkup(Frozen):
+    """Answer to `doctor`: the checks in order, up to the first that failed."""
+
+    checks: tuple[Check, ...] = ()
+
+
 class LogLine(Frozen):
     """One line of a server's log, clean; `source` is "stderr", "stdout" or "mcpmux"."""
 

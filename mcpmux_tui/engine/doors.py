@@ -38,6 +38,7 @@ class Doors:
             "answer": self._answer,
             "tools": self._tools,
             "logs": self._logs,
+            "doctor": self._doctor,
             "tool_form": self._tool_form,
             "try_tool": self._try_tool,
             "try_cancel": self._try_cancel,
@@ -112,6 +113,10 @@ class Doors:
 
     async def _try_cancel(self, params: Params) -> None:
         self._hub.trying.cancel(protocol.TryKey.model_validate(params).key)
+
+    async def _doctor(self, params: Params) -> BaseModel:
+        checks = await self._hub.examine(protocol.OneServer.model_validate(params).server)
+        return protocol.Checkup(checks=checks)
 
     async def _login(self, params: Params) -> BaseModel:
         wish = protocol.Login.model_validate(params)

@@ -12,7 +12,9 @@ from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.resolve import Resolver
+from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.adopted import reap_adopted
+from mcpmux_tui.engine.doctor import examine
 from mcpmux_tui.engine.given import Given
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
@@ -300,6 +302,14 @@ class Hub:
             await self.reload()
         else:
             supervisor.post(action)
+
+    async def examine(self, name: str) -> tuple[Check, ...]:
+        """Check one server, up to the first thing that does not hold. Raises ControlError."""
+        supervisor = self.supervisor(name)
+        checks = examine(
+            supervisor.spec, self._values, lambda: self._shown(supervisor), self.redactor.clean
+        )
+        return tuple([each async for each in checks])
 
     async def remote_launch(self, name: str) -> HttpLaunch:
         """The address of a remote server, placeholders filled.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from mcpmux_tui.control.protocol import (
+    Checkup,
     ClientChoices,
     ClientEntry,
     Found,
@@ -55,6 +56,8 @@ class Engine(Protocol):
     async def try_tool(self, wish: TryTool) -> ToolOutcome: ...
 
     async def try_cancel(self, key: str) -> None: ...
+
+    async def doctor(self, server: str) -> Checkup: ...
 
     async def values(self, server: str) -> ValueFields: ...
 

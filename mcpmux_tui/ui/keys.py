@@ -61,6 +61,9 @@ ANSWER = Key(
     "server.answer", "A", "A", "answer", "Answer", "Your tools", "answer what a server asks you"
 )
 TOOLS = Key("server.tools", "t", "t", "tools", "Tools", "Server", "its tools; enter tries one")
+DOCTOR = Key(
+    "server.doctor", "w", "w", "doctor", "Why", "Server", "why it is red: checked in order"
+)
 COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
@@ -99,7 +102,7 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, TOOLS)
+_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, TOOLS, DOCTOR)
 SCREEN = (
     *_OF_A_SERVER,
     ANSWER,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 from mcpmux_tui.control.protocol import (
     Candidate,
+    Checkup,
     ClientChoices,
     ClientEntry,
     Found,
@@ -100,6 +101,7 @@ class FakeEngine:
         self.secret_list = SecretList()
         self.removed: list[str] = []
         self.secured: list[str] = []
+        self.checkup = Checkup()
         self.form = ToolForm(name="echo")
         self.tries: list[TryTool] = []
         self.outcome = ToolOutcome()
@@ -212,6 +214,10 @@ class FakeEngine:
     async def try_cancel(self, key: str) -> None:
         self.cancelled.append(key)
         self.gate.set()
+
+    async def doctor(self, server: str) -> Checkup:
+        await self._answer()
+        return self.checkup
 
     async def values(self, server: str) -> ValueFields:
         return self.fields

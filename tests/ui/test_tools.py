@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mcpmux_tui.control.protocol import ToolForm, ToolLine, ToolOutcome, ToolPage
+from mcpmux_tui.control.protocol import (
+    Check,
+    Checkup,
+    ToolForm,
+    ToolLine,
+    ToolOutcome,
+    ToolPage,
+)
 from mcpmux_tui.model.question import Field
+from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.ui.dialogs.tools import ToolsDialog, TryDialog
 from tests.ui.driving import driving
 from tests.ui.fake_engine import FakeEngine, server
@@ -95,3 +103,20 @@ async def test_without_tools_the_key_says_so(tmp_path: Path) -> None:
     async with driving(FakeEngine([server("gh", tools=0)]), tmp_path) as driver:
         await driver.press("t")
         await driver.until(lambda: driver.toasts == ["No tools of gh are known."])
+
+
+async def test_w_says_why_a_server_is_red_and_c_does_what_the_row_suggests(tmp_path: Path) -> None:
+    engine = FakeEngine([server("gh", Health.FAILED, summary="exit 1")])
+    engine.checkup = Checkup(
+        checks=(
+            Check(name="config", ok=True, said="the entry can be used"),
+            Check(name="command", ok=False, said="npx is nowhere [/x]", fix="Install it."),
+        )
+    )
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("w")
+        await driver.shows("Why is gh failed?")
+        await driver.shows("npx is nowhere [/x]")
+        assert "Install it." in driver.text
+        await driver.press("c")
+        await driver.until(lambda: engine.acts == [("gh", Action.RETRY)])

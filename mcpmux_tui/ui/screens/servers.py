@@ -18,6 +18,7 @@ from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapsho
 from mcpmux_tui.ui.commands import Commands
 from mcpmux_tui.ui.dialogs.answer import AnswerDialog
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
+from mcpmux_tui.ui.dialogs.doctor import DoctorDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
@@ -31,6 +32,7 @@ from mcpmux_tui.ui.keys import (
     ANSWER,
     CONNECT,
     COPY,
+    DOCTOR,
     FILTER,
     IMPORT,
     LEFTOVERS,
@@ -261,6 +263,13 @@ class ServersScreen(Screen[None]):
         """Look through the server's tools, and try one."""
         if not self._refused(TOOLS) and (server := self._selected) is not None:
             self.app.push_screen(ToolsDialog(self._engine, server.name, self._glyphs))
+
+    def action_doctor(self) -> None:
+        """Check the server in order."""
+        if not self._refused(DOCTOR) and (server := self._selected) is not None:
+            self.app.push_screen(
+                DoctorDialog(self._engine, server, self._glyphs, self.action_suggested)
+            )
 
     def action_secrets(self) -> None:
         """Show the kept values."""
