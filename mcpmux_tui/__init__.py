@@ -11,8 +11,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     upstream/   one MCP server each: supervisor, attempt, session, inbox, changes, liveness;
                 transports stdio, http, sse; process, children, reaper (the watchdog), containers
     auth/       signing in, and tokens that renew themselves
-    vault/      where secrets are kept: store, keyring backends, parts, index, file
-    config/     what the user wrote: schema, file, placeholders, reload plan
+    vault/      where secrets are kept: store, keyring backends, values by name, redact
+    config/     what the user wrote: schema, file, placeholders, resolve, plain secrets, reload plan
     activity/   what happened: each server's log
     importers/  other tools' configs                clients/   the entry each client wants
     demo/       the built-in demo servers
@@ -21,8 +21,10 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     text.py  paths.py
 
 Four things travel: a call (client -> proxy -> upstream channel, bytes of `result` as received),
-a state (event -> supervisor -> snapshot -> door), a value (config placeholder -> environment ->
-child), and a log line (child stderr -> activity -> the visible pane).
+a state (event -> supervisor -> snapshot -> door), a value (config placeholder -> environment or
+keyring -> child or header; the redactor hears of it first), and a log line (child stderr ->
+redactor -> activity -> the visible pane). A sign-in runs beside them: a person's key -> discovery
+-> browser at the door -> tokens in the vault -> every request.
 """
 
 __version__ = "0.1.0"
