@@ -49,12 +49,17 @@ class Registration(_Kept):
     """Registered by mcpmux, which may register anew; else it stands in the config."""
     secret_expires_at: float | None = None
     """Wall clock; None: never."""
+    scopes: tuple[str, ...] | None = None
+    """All it may ask for; None where its registration named none."""
 
-    def serves(self, issuer: str, redirect_uri: str, now: float) -> bool:
-        """Whether a sign-in at `issuer` that returns to `redirect_uri` can use it."""
+    def serves(
+        self, issuer: str, redirect_uri: str, now: float, scopes: tuple[str, ...] = ()
+    ) -> bool:
+        """Whether a sign-in at `issuer` for `scopes` that returns to `redirect_uri` can use it."""
         return (
             self.issuer == issuer
             and self.redirect_uri == redirect_uri
+            and (self.scopes is None or set(scopes) <= set(self.scopes))
             and (self.secret_expires_at is None or now < self.secret_expires_at)
         )
 

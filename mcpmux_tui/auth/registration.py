@@ -31,7 +31,7 @@ async def registration(
     wall: Callable[[], float],
 ) -> Registration:
     """The client to sign in to `server` as. Raises SignInFailed."""
-    issuer = discovery.issuer
+    issuer, scopes = discovery.issuer, discovery.scopes
     if spec.client_id:
         return Registration(
             issuer=issuer,
@@ -44,7 +44,7 @@ async def registration(
         return Registration(
             issuer=issuer, client_id=spec.client_metadata_url, redirect_uri=redirect_uri
         )
-    if kept is not None and kept.made_here and kept.serves(issuer, redirect_uri, wall()):
+    if kept is not None and kept.made_here and kept.serves(issuer, redirect_uri, wall(), scopes):
         return kept
     return await _register(discovery, redirect_uri, fetcher, server=server, now=wall())
 
@@ -84,6 +84,9 @@ async def _register(
     if discovery.scopes:
         asked["scope"] = " ".join(discovery.scopes)
     answer = await fetcher.post(address, asked)
+    if answer.body.get("error") == "invalid_client_metadata" and asked.pop("scope", None):
+        # Some know a resource's scopes only where one signs in to it; others need them here.
+        answer = await fetcher.post(address, asked)
     client_id = answer.body.get("client_id")
     if answer.status not in {200, 201} or not isinstance(client_id, str) or not client_id:
         why = error_code(answer.body.get("error")) or f"HTTP {answer.status}"
@@ -103,5 +106,6 @@ async def _register(
         auth_method=method if given and method in _METHODS else "none",
         redirect_uri=redirect_uri,
         made_here=True,
+        scopes=discovery.scopes if "scope" in asked else None,
         secret_expires_at=None if lasting else float(expires),  # type: ignore[arg-type]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -163,6 +164,10 @@ async def _read_pasted(door: Door, name: str) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=64 * 1024)
     try:
+        kind = os.fstat(sys.stdin.fileno()).st_mode
+        if (stat.S_ISCHR(kind) and not sys.stdin.isatty()) or stat.S_ISREG(kind):
+            # Nothing that could be waited for, such as /dev/null.
+            return
         stdin = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), stdin

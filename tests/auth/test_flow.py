@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from mcpmux_tui.auth.flow import SignIn, Wanted
 from mcpmux_tui.auth.grant import Grant
 from mcpmux_tui.auth.limits import Limits
 from mcpmux_tui.model.spec import OAuthSpec
-from tests.fixtures.evil_as import NO_TLS, EvilAs, as_json, browse, running
+from tests.fixtures.evil_as import NO_TLS, EvilAs, Reply, as_json, browse, running
 
 QUICK = Limits(answer=2.0, device_pause=0.0)
 
@@ -519,6 +520,44 @@ async def test_a_device_code_is_waited_for_and_may_be_declined_or_expire() -> No
             await visit.sign_in.begin(device=True)
             with pytest.raises(SignInFailed, match=said):
                 await visit.sign_in.finish()
+
+
+class KnowsNoScopes(EvilAs):
+    """Registers nobody who names a scope."""
+
+    async def _answer(self, scope: Any, path: str, headers: Any, body: bytes) -> Reply:
+        if path == "/register" and "scope" in json.loads(body):
+            return as_json({"error": "invalid_client_metadata"}, 400)
+        return await super()._answer(scope, path, headers, body)
+
+
+async def test_a_registration_refused_with_scopes_is_asked_for_without() -> None:
+    async with running(KnowsNoScopes()) as server:
+        grant = await Visit(server, OAuthSpec(scopes=("read",))).whole()
+        assert server.counts["/register"] == 2
+        assert grant.tokens is not None
+        assert grant.tokens.scopes == ("read",)
+    refused = as_json({"error": "invalid_client_metadata"}, 400)
+    async with running(EvilAs(registration=refused)) as server:
+        for spec, asked in ((OAuthSpec(), 1), (OAuthSpec(scopes=("read",)), 2)):
+            server.counts.clear()
+            with pytest.raises(SignInFailed, match="did not register mcpmux"):
+                await Visit(server, spec).sign_in.begin()
+            assert server.counts["/register"] == asked
+
+
+@pytest.mark.behaviour("C13")
+async def test_a_client_is_registered_anew_for_scopes_it_was_not_registered_for() -> None:
+    async with running() as server:
+        grant = await Visit(server, OAuthSpec(scopes=("read", "write"))).whole()
+        for scopes, registered in ((("read",), 1), (("read", "erase"), 2)):
+            visit = Visit(server, OAuthSpec(scopes=scopes), kept=grant)
+            assert grant.registration is not None
+            port = int((grant.registration.redirect_uri or "").split(":")[2].split("/")[0])
+            await visit.sign_in.begin(port=port)
+            assert server.counts["/register"] == registered
+            visit.sign_in.close()
+        assert server.forms[-1][1]["scope"] == "read erase"
 
 
 async def test_a_server_without_registration_says_what_to_do() -> None:

@@ -158,6 +158,7 @@ def test_add_edits_the_file_and_the_running_engine_follows_at_once(home: Home) -
     assert list(tomllib.loads(text)["servers"]) == ["a"]
 
 
+@pytest.mark.slow
 def test_connect_waits_for_a_server_that_is_still_stopping(home: Home) -> None:
     home.write(home.stdio("a", "--stubborn"))
     with Served(home, "--port", "0"):

@@ -52,7 +52,14 @@ def is_zombie(process: psutil.Process) -> bool:
 
 
 @pytest.mark.behaviour("P11", "P12", "P15")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_serve_ends_cleanly_on_a_signal_and_leaves_nobody(
     home: Home, number: signal.Signals
 ) -> None:
@@ -125,6 +132,7 @@ def test_a_killed_engine_leaves_no_container(home: Home, tmp_path: Path) -> None
         eventually(lambda: alive([container.pid]) == [], 10, "the container stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.behaviour("P17")
 def test_what_a_killed_run_left_behind_is_offered_and_ended_by_a_key(home: Home) -> None:
     home.write(home.stdio("stubborn", "--stubborn", "--grandchild"))

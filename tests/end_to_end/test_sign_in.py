@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import psutil
 import pytest
 
-from tests.end_to_end.program import Home, Served, Terminal, eventually
+from tests.end_to_end.program import ROOT, Home, Served, Terminal, eventually
 from tests.end_to_end.wire import http_wire
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -158,6 +158,20 @@ def test_a_login_that_nobody_finishes_ends_and_everything_else_runs_meanwhile(ho
             assert {each["name"]: each["state"] for each in servers} == {
                 "guarded": "needs_sign_in", "free": "connected",
             }  # fmt: skip
+
+
+def test_a_login_with_nothing_on_stdin_waits_for_the_browser_alone(home: Home) -> None:
+    with guarded(home) as url:
+        config = write(home, url)
+        done = subprocess.run(
+            [sys.executable, "-m", "mcpmux_tui", "login", "guarded", "--no-browser", "--timeout",
+             "1", *config],
+            cwd=ROOT, env=home.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=20, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "Nobody signed in to guarded within 1 s." in done.stderr
 
 
 @pytest.mark.behaviour("LUN-A04")
