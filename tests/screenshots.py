@@ -28,20 +28,26 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Entry,
     Found,
     GiveValues,
     Imported,
+    ItemForm,
+    ItemName,
+    ItemPage,
+    Items,
     LoggedOut,
     Login,
     LoginDone,
     LoginStep,
     LogPage,
+    LogSearch,
     Moved,
+    Offer,
+    Outcome,
     SecretList,
-    ToolForm,
-    ToolOutcome,
-    ToolPage,
-    TryTool,
+    TryItem,
+    TryProgress,
     ValueFields,
     ValuesGiven,
 )
@@ -128,12 +134,24 @@ class Posed:
     async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
         await self._client.answer(question, verdict, typed)
 
-    async def tool_form(self, server: str, tool: str) -> ToolForm:
-        return await self._client.tool_form(server, tool)
+    async def items(self, page: ItemPage) -> Items:
+        return await self._client.items(page)
 
-    async def try_tool(self, wish: TryTool) -> ToolOutcome:
-        outcome = await self._client.try_tool(wish)
+    async def item_form(self, name: ItemName) -> ItemForm:
+        return await self._client.item_form(name)
+
+    async def try_item(self, wish: TryItem) -> Outcome:
+        outcome = await self._client.try_item(wish)
         return outcome.model_copy(update={"seconds": 0.02})
+
+    async def try_progress(self, key: str) -> TryProgress:
+        return await self._client.try_progress(key)
+
+    async def offer(self, offer: Offer) -> None:
+        await self._client.offer(offer)
+
+    async def entry(self, server: str) -> Entry:
+        return self.pose(await self._client.entry(server))
 
     async def try_cancel(self, key: str) -> None:
         await self._client.try_cancel(key)
@@ -162,11 +180,8 @@ class Posed:
     async def secret_remove(self, name: str) -> None:
         await self._client.secret_remove(name)
 
-    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
-        return await self._client.tools(server, after=after, limit=limit)
-
-    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
-        page = self.pose(await self._client.logs(server, after=after, limit=limit))
+    async def logs(self, search: LogSearch) -> LogPage:
+        page = self.pose(await self._client.logs(search))
         return LogPage(
             lines=tuple(line.model_copy(update={"time": _NOW - 754}) for line in page.lines)
         )

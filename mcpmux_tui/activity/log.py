@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
 import logging
 import logging.handlers
@@ -32,9 +34,10 @@ FILES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line, clean; `seq` counts up from 1 for each server."""
+    """One line, clean; `seq` counts up from 1 over all servers."""
 
     seq: int
+    server: str
     time: float
     source: str
     text: str
@@ -44,12 +47,10 @@ class _Ring:
     def __init__(self) -> None:
         self.lines: deque[Line] = deque()
         self.size = 0
-        self.seq = 0
 
-    def add(self, at: float, source: str, text: str) -> None:
-        self.seq += 1
-        self.lines.append(Line(self.seq, at, source, text))
-        self.size += len(text)
+    def add(self, line: Line) -> None:
+        self.lines.append(line)
+        self.size += len(line.text)
         while len(self.lines) > LINES or self.size > MEMORY:
             self.size -= len(self.lines.popleft().text)
 
@@ -71,6 +72,7 @@ class LogBook:
         self._clean = clean
         self._clock = clock
         self._rings: dict[str, _Ring] = {}
+        self._numbers = itertools.count(1)
         self._queue: queue.Queue[logging.LogRecord] = queue.Queue(WAITING)
         self._writer = logging.handlers.QueueListener(self._queue, _Files(folder))
         self._writer.start()
@@ -79,7 +81,8 @@ class LogBook:
         """Add one line of raw text to a server's log."""
         text = one_line(self._clean(line), LINE)
         at = self._clock()
-        self._rings.setdefault(server, _Ring()).add(at, source, text)
+        kept = Line(next(self._numbers), server, at, source, text)
+        self._rings.setdefault(server, _Ring()).add(kept)
         record = logging.makeLogRecord(
             {"name": server, "msg": text, "created": at, "source": source}
         )
@@ -87,17 +90,17 @@ class LogBook:
         with suppress(queue.Full):
             self._queue.put_nowait(record)
 
-    def page(self, server: str, *, after: int = 0, limit: int = 200) -> tuple[Line, ...]:
-        """The newest `limit` lines with a sequence number above `after`, oldest first."""
-        ring = self._rings.get(server)
-        if ring is None:
-            return ()
-        found: list[Line] = []
-        for line in reversed(ring.lines):
-            if line.seq <= after or len(found) >= limit:
-                break
-            found.append(line)
-        return tuple(reversed(found))
+    def page(self, server: str | None, *, after: int = 0, limit: int = 200) -> tuple[Line, ...]:
+        """The newest `limit` lines of one server, or of all, with a sequence number above `after`.
+
+        Oldest first.
+        """
+        rings = self._rings.values() if server is None else [self._rings.get(server, _Ring())]
+        newest_first = heapq.merge(
+            *(reversed(ring.lines) for ring in rings), key=lambda line: line.seq, reverse=True
+        )
+        new = itertools.takewhile(lambda line: line.seq > after, newest_first)
+        return tuple(itertools.islice(new, limit))[::-1]
 
     def close(self) -> None:
         """Write what waits and close the files."""

@@ -14,7 +14,14 @@ from pydantic import JsonValue
 
 from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
 from mcpmux_tui.control.client import Client
-from mcpmux_tui.control.protocol import LogLine, ToolLine, ToolOutcome, TryTool
+from mcpmux_tui.control.protocol import (
+    ItemLine,
+    ItemPage,
+    LogLine,
+    LogSearch,
+    Outcome,
+    TryItem,
+)
 from mcpmux_tui.model.errors import ControlError, UsageError
 
 if TYPE_CHECKING:
@@ -31,11 +38,13 @@ def tools(name: str | None, config: Path | None, as_json: bool) -> None:
     """Show the tools of one server, or of all: own name, the name clients see, what it does."""
     found = run(_tools(instance_of(config), name))
     if as_json:
-        print_json([{"server": server, **tool.model_dump(mode="json")} for server, tool in found])
+        print_json([tool.model_dump(mode="json") for tool in found])
         return
-    for server, tool in found:
+    for tool in found:
         about = tool.description.partition(". ")[0]
-        click.echo(f"{server}  {tool.name}  {tool.public or '(not offered)'}  {about}".rstrip())
+        click.echo(
+            f"{tool.server}  {tool.name}  {tool.public or '(not offered)'}  {about}".rstrip()
+        )
 
 
 @click.command()
@@ -80,25 +89,22 @@ def logs(name: str, lines: int, config: Path | None, as_json: bool) -> None:
 COMMANDS: Sequence[click.Command] = (tools, call, logs)
 
 
-async def _tools(instance: Instance, name: str | None) -> list[tuple[str, ToolLine]]:
+async def _tools(instance: Instance, name: str | None) -> list[ItemLine]:
     async with await Client.connect(instance.folder) as client:
-        servers = (await client.hello()).snapshot.servers
-        names = [name] if name is not None else [each.name for each in servers]
-        found: list[tuple[str, ToolLine]] = []
-        for server in names:
-            after = 0
-            while page := (await client.tools(server, after=after, limit=_PAGE)).tools:
-                found += [(server, tool) for tool in page]
-                after += len(page)
+        found: list[ItemLine] = []
+        while page := (
+            await client.items(ItemPage(server=name, after=len(found), limit=_PAGE))
+        ).items:
+            found += page
         return found
 
 
 async def _call(
     instance: Instance, name: str, tool: str, arguments: dict[str, JsonValue]
-) -> ToolOutcome:
+) -> Outcome:
     async with await Client.connect(instance.folder) as client:
-        wish = TryTool(key="command", server=name, tool=tool, arguments=arguments)
-        return await client.try_tool(wish)
+        wish = TryItem(key="command", server=name, name=tool, arguments=arguments)
+        return await client.try_item(wish)
 
 
 async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...]:
@@ -108,4 +114,4 @@ async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...
             raise ControlError(
                 f"There is no server named {name}.", "`mcpmux list` shows the names."
             )
-        return (await client.logs(name, limit=lines)).lines
+        return (await client.logs(LogSearch(server=name, limit=lines))).lines

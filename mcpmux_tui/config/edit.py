@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import fcntl
+import fnmatch
 import glob
 import json
 import os
@@ -32,6 +33,7 @@ _HEADER = """\
 """
 _DRAFT = "mcpmux-"
 _BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
+_GLOB = re.compile(r"[*?\[]")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
@@ -86,13 +88,43 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
     """Enable or disable a server in the config at `path`; raises as `remove_server` does."""
 
     def change(servers: _Servers) -> None:
-        entry = _entry(servers, name)
-        if not isinstance(entry, dict):
-            raise UsageError(f"The entry of {shown_name(name)} is not a table.", "Mend it first.")
+        entry = _table(servers, name)
         if "disabled" in entry:
             entry["disabled"] = not enabled
         if "enabled" in entry or "disabled" not in entry:
             entry["enabled"] = enabled
+
+    _edit(path, change, lambda text: _inline(text, change))
+
+
+def offer_tool(path: Path, name: str, tool: str, offered: bool) -> None:
+    """Have clients get a tool of a server, or not, by its exact name in `tools.deny`.
+
+    Raises UsageError where a glob decides otherwise, and as `remove_server` does.
+    """
+
+    def change(servers: _Servers) -> None:
+        entry = _table(servers, name)
+        filters = entry.setdefault("tools", {})
+        if not isinstance(filters, dict):
+            raise UsageError(f"`tools` of {shown_name(name)} is not a table.", "Mend it first.")
+        denied, allowed = filters.get("deny", []), filters.get("allow", ["*"])
+        if not isinstance(denied, list) or not isinstance(allowed, list):
+            raise UsageError(f"`tools` of {shown_name(name)} holds no lists.", "Mend it first.")
+        exact = _GLOB.sub(r"[\g<0>]", tool)
+        if not offered:
+            filters["deny"] = [*denied, exact]
+            return
+        left = [glob for glob in denied if glob not in (exact, tool)]
+        if any(fnmatch.fnmatchcase(tool, str(glob)) for glob in left):
+            raise UsageError(
+                f"A pattern in `tools.deny` of {shown_name(name)} hides {shown_name(tool)}.",
+                "Change the pattern in the config.",
+            )
+        if left != denied:
+            filters["deny"] = left
+        if not any(fnmatch.fnmatchcase(tool, str(glob)) for glob in allowed):
+            filters["allow"] = [*allowed, exact]
 
     _edit(path, change, lambda text: _inline(text, change))
 
@@ -110,7 +142,7 @@ def rewrite(path: Path, name: str, change: Rewrite) -> tuple[bytes, bytes]:
     """
 
     def in_entry(servers: _Servers) -> None:
-        _rewrite(_entry(servers, name), change)
+        rewrite_texts(_entry(servers, name), change)
 
     return _edit(path, in_entry, lambda text: _inline(text, in_entry))
 
@@ -133,8 +165,8 @@ def put_back(path: Path, before: bytes, after: bytes) -> None:
         ) from error
 
 
-def _rewrite(value: object, change: Rewrite, where: str = "") -> None:
-    """Change every text in an entry; those that stay the same stay untouched."""
+def rewrite_texts(value: object, change: Rewrite, where: str = "") -> None:
+    """Change every text in an entry, in place; those that stay the same stay untouched."""
     if isinstance(value, dict):
         for key, item in list(value.items()):
             inner = f"{where}.{key}" if where else str(key)
@@ -148,7 +180,7 @@ def _rewrite(value: object, change: Rewrite, where: str = "") -> None:
 
 def _rewritten(item: object, change: Rewrite, where: str) -> str | None:
     if not isinstance(item, str):
-        _rewrite(item, change, where)
+        rewrite_texts(item, change, where)
         return None
     text = change(where, str(item))
     return text if text != item else None
@@ -161,6 +193,13 @@ def _entry(servers: _Servers, name: str) -> object:
         raise UsageError(
             f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
         ) from None
+
+
+def _table(servers: _Servers, name: str) -> dict[str, object]:
+    entry = _entry(servers, name)
+    if not isinstance(entry, dict):
+        raise UsageError(f"The entry of {shown_name(name)} is not a table.", "Mend it first.")
+    return entry
 
 
 def _edit(

@@ -122,19 +122,33 @@ class Client:
         request = protocol.Logout(server=server, reset=reset)
         return await self._ask("logout", request, protocol.LoggedOut)
 
-    async def tool_form(self, server: str, tool: str) -> protocol.ToolForm:
-        """What a tool asks for. Raises ControlError."""
-        return await self._ask(
-            "tool_form", protocol.ToolName(server=server, tool=tool), protocol.ToolForm
-        )
+    async def items(self, page: protocol.ItemPage) -> protocol.Items:
+        """Part of what servers list. Raises ControlError."""
+        return await self._ask("items", page, protocol.Items)
 
-    async def try_tool(self, wish: protocol.TryTool) -> protocol.ToolOutcome:
-        """Call a tool. Raises ControlError."""
-        return await self._ask("try_tool", wish, protocol.ToolOutcome)
+    async def item_form(self, name: protocol.ItemName) -> protocol.ItemForm:
+        """What an item asks for. Raises ControlError."""
+        return await self._ask("item_form", name, protocol.ItemForm)
+
+    async def try_item(self, wish: protocol.TryItem) -> protocol.Outcome:
+        """Call a tool, get a prompt or read a resource. Raises ControlError."""
+        return await self._ask("try_item", wish, protocol.Outcome)
+
+    async def try_progress(self, key: str) -> protocol.TryProgress:
+        """What the server last said of a try under way."""
+        return await self._ask("try_progress", protocol.TryKey(key=key), protocol.TryProgress)
 
     async def try_cancel(self, key: str) -> None:
-        """Cancel a call of this door."""
+        """Cancel a try of this door."""
         await self._request("try_cancel", protocol.TryKey(key=key))
+
+    async def offer(self, offer: protocol.Offer) -> None:
+        """Have clients get a tool, or not. Raises ControlError."""
+        await self._request("offer", offer)
+
+    async def entry(self, server: str) -> protocol.Entry:
+        """A server's entry as the config has it, secrets masked. Raises ControlError."""
+        return await self._ask("entry", {"server": server}, protocol.Entry)
 
     async def doctor(self, server: str) -> protocol.Checkup:
         """Check one server. Raises ControlError."""
@@ -172,15 +186,9 @@ class Client:
         """Forget the value under a name. Raises ControlError."""
         await self._request("secret_remove", protocol.SecretName(name=name))
 
-    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.ToolPage:
-        """At most `limit` tools of one server, the first `after` passed over."""
-        page = protocol.ServerPage(server=server, after=after, limit=limit)
-        return await self._ask("tools", page, protocol.ToolPage)
-
-    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> protocol.LogPage:
-        """The newest `limit` lines of one server's log with a sequence number above `after`."""
-        page = protocol.ServerPage(server=server, after=after, limit=limit)
-        return await self._ask("logs", page, protocol.LogPage)
+    async def logs(self, search: protocol.LogSearch) -> protocol.LogPage:
+        """The newest lines of one server's log, or of all."""
+        return await self._ask("logs", search, protocol.LogPage)
 
     async def client_choices(self) -> protocol.ClientChoices:
         """The clients an entry can be made for, those found on this machine first."""

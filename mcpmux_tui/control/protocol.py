@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.inputs import InputType
@@ -302,77 +303,118 @@ class SecretList(Frozen):
     secrets: tuple[SecretLine, ...] = ()
 
 
-class ServerPage(Frozen):
-    """`tools` and `logs`: which server, and which part."""
+Hint = Literal["", "read", "write", "destroy"]
+"""What a tool claims of itself: it only reads, it writes, it may destroy something."""
+
+
+class ItemPage(Frozen):
+    """`items`: which part of what one server, or all of them, list of one kind."""
+
+    kind: Kind = Kind.TOOLS
+    server: str | None = None
+    after: int = Field(default=0, ge=0)
+    """How many to pass over."""
+    limit: int = Field(default=200, ge=0)
+
+
+class ItemLine(Frozen):
+    """One tool, prompt, resource or template for people; all text is clean."""
 
     server: str
-    after: int = Field(0, ge=0)
-    """Logs: only lines with a greater sequence number. Tools: how many to pass over."""
-    limit: int = Field(200, ge=0)
-
-
-class ToolLine(Frozen):
-    """One tool for people, all text clean; `public` is the name clients see."""
-
+    kind: Kind = Kind.TOOLS
     name: str
-    public: str
+    """The server's own name or address of it."""
+    public: str = ""
+    """The name clients see; empty where it is not offered."""
     description: str = ""
+    hint: Hint = ""
 
 
-class ToolPage(Frozen):
-    """Answer to `tools`; `total` counts those of the other pages too."""
+class Items(Frozen):
+    """Answer to `items`; `total` counts those of the other pages too."""
 
-    tools: tuple[ToolLine, ...] = ()
+    items: tuple[ItemLine, ...] = ()
     total: int = 0
     skipped: tuple[str, ...] = ()
+    """What one server lists and cannot be used, a sentence each."""
 
 
-class ToolName(Frozen):
-    """`tool_form`: which tool of which server, by its own name."""
+class ItemName(Frozen):
+    """`item_form`: which item of which server, by its own name."""
 
     server: str
-    tool: str
+    kind: Kind = Kind.TOOLS
+    name: str
 
 
-class ToolForm(Frozen):
-    """Answer to `tool_form`: what a tool is and asks for; all text is clean."""
+class ItemForm(Frozen):
+    """Answer to `item_form`: what an item is and asks for; all text is clean."""
 
     name: str
     public: str = ""
     description: str = ""
     fields: tuple[QuestionField, ...] = ()
-    destructive: bool = False
-    """It says itself that it may destroy something."""
-    read_only: bool = False
+    hint: Hint = ""
 
 
-class TryTool(Frozen):
-    """`try_tool`: call a tool with what a person typed, or with arguments as they are.
+class TryItem(Frozen):
+    """`try_item`: use an item with what a person typed, or with arguments as they are.
 
     `key` is the door's own, for `try_cancel`.
     """
 
     key: str
     server: str
-    tool: str
+    kind: Kind = Kind.TOOLS
+    name: str
     typed: dict[str, str] = Field(default_factory=dict)
     arguments: dict[str, JsonValue] | None = None
 
 
 class TryKey(Frozen):
-    """`try_cancel`: which call."""
+    """`try_cancel`: which of this door's tries."""
 
     key: str
 
 
-class ToolOutcome(Frozen):
-    """Answer to `try_tool`: the result for people, and whole as JSON; both clean and capped."""
+class Outcome(Frozen):
+    """Answer to `try_item`: the result for people, and whole as JSON; both clean and capped."""
 
     text: str = ""
     raw: str = ""
     is_error: bool = False
     """The tool says so; the call itself was answered."""
     seconds: float = 0.0
+
+
+class TryProgress(Frozen):
+    """Answer to `try_progress`: what the server last said of a try under way; clean."""
+
+    said: str = ""
+
+
+class Offer(Frozen):
+    """`offer`: whether clients are to get a tool."""
+
+    server: str
+    tool: str
+    offered: bool
+
+
+class Entry(Frozen):
+    """Answer to `entry`: a server's entry as the config has it, secrets masked; clean."""
+
+    path: str
+    line: int | None = None
+    text: str = ""
+
+
+class LogSearch(Frozen):
+    """`logs`: the newest lines of one server, or of all, after a sequence number."""
+
+    server: str | None = None
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=200, ge=0)
 
 
 class Check(Frozen):
@@ -395,6 +437,8 @@ class LogLine(Frozen):
     """One line of a server's log, clean; `source` is "stderr", "stdout" or "mcpmux"."""
 
     seq: int
+    """Counts up over all servers."""
+    server: str = ""
     time: float
     source: str
     text: str

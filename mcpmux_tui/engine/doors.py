@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from pydantic import BaseModel, JsonValue
 
 from mcpmux_tui.config import edit
+from mcpmux_tui.config.show import entry_text
 from mcpmux_tui.control import protocol
 from mcpmux_tui.control.server import Handler
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.trying import hint_of
+from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import ControlError
-from mcpmux_tui.text import NAME_LIMIT, one_line
+from mcpmux_tui.paths import shown
+from mcpmux_tui.text import NAME_LIMIT, clean, one_line
 
-TOOL_LIMIT = 1_000
+ITEM_LIMIT = 1_000
 SKIPPED_LIMIT = 100
 DESCRIPTION_LIMIT = 400
 """How much of a server's list goes into one answer."""
@@ -36,12 +40,15 @@ class Doors:
             "hello": self._hello,
             "act": self._act,
             "answer": self._answer,
-            "tools": self._tools,
+            "items": self._items,
+            "item_form": self._item_form,
+            "try_item": self._try_item,
+            "try_progress": self._try_progress,
+            "try_cancel": self._try_cancel,
+            "offer": self._offer,
+            "entry": self._entry,
             "logs": self._logs,
             "doctor": self._doctor,
-            "tool_form": self._tool_form,
-            "try_tool": self._try_tool,
-            "try_cancel": self._try_cancel,
             "login": self._login,
             "login_wait": self._login_wait,
             "login_paste": self._login_paste,
@@ -76,40 +83,71 @@ class Doors:
         answer = protocol.Answer.model_validate(params)
         self._hub.proxy.questions.answer(answer.question, answer.verdict, answer.typed)
 
-    async def _tools(self, params: Params) -> BaseModel:
-        page = protocol.ServerPage.model_validate(params)
-        lists = self._hub.supervisor(page.server).lists
-        public = self._hub.proxy.public_names(page.server)
-        tools = lists.tools[page.after : page.after + min(page.limit, TOOL_LIMIT)]
-        return protocol.ToolPage(
-            tools=tuple(
-                protocol.ToolLine(
-                    name=one_line(tool.name, NAME_LIMIT),
-                    public=one_line(public.get(tool.name, ""), NAME_LIMIT),
-                    description=one_line(tool.description, DESCRIPTION_LIMIT),
-                )
-                for tool in tools
-            ),
-            total=len(lists.tools),
-            skipped=lists.skipped[:SKIPPED_LIMIT],
+    async def _items(self, params: Params) -> BaseModel:
+        page = protocol.ItemPage.model_validate(params)
+        found = self._hub.items(page.server, page.kind)
+        part = found[page.after : page.after + min(page.limit, ITEM_LIMIT)]
+        skipped = () if page.server is None else self._hub.supervisor(page.server).lists.skipped
+        return protocol.Items(
+            items=tuple(self._line(server, page.kind, item) for server, item in part),
+            total=len(found),
+            skipped=skipped[:SKIPPED_LIMIT],
+        )
+
+    def _line(self, server: str, kind: Kind, item: Item) -> protocol.ItemLine:
+        public = self._hub.proxy.public_name(server, kind, item.name)
+        return protocol.ItemLine(
+            server=server,
+            kind=kind,
+            name=one_line(item.name, NAME_LIMIT),
+            public=one_line(public, NAME_LIMIT),
+            description=one_line(item.description, DESCRIPTION_LIMIT),
+            hint=hint_of(kind, item),
+        )
+
+    async def _item_form(self, params: Params) -> BaseModel:
+        return self._hub.trying.form(protocol.ItemName.model_validate(params))
+
+    async def _try_item(self, params: Params) -> BaseModel:
+        return await self._hub.trying.run(protocol.TryItem.model_validate(params))
+
+    async def _try_progress(self, params: Params) -> BaseModel:
+        key = protocol.TryKey.model_validate(params).key
+        return protocol.TryProgress(said=self._hub.trying.progress(key))
+
+    async def _offer(self, params: Params) -> None:
+        wish = protocol.Offer.model_validate(params)
+        self._hub.supervisor(wish.server)
+        await asyncio.to_thread(
+            edit.offer_tool, self._hub.instance.config, wish.server, wish.tool, wish.offered
+        )
+        await self._hub.reload()
+
+    async def _entry(self, params: Params) -> BaseModel:
+        server = protocol.OneServer.model_validate(params).server
+        path = self._hub.instance.config
+        line, text = await asyncio.to_thread(entry_text, path, server)
+        return protocol.Entry(
+            path=shown(path), line=line, text=clean(self._hub.redactor.clean(text))
         )
 
     async def _logs(self, params: Params) -> BaseModel:
-        page = protocol.ServerPage.model_validate(params)
-        lines = self._hub.logs.page(page.server, after=page.after, limit=min(page.limit, 2_000))
+        search = protocol.LogSearch.model_validate(params)
+        lines = self._hub.logs.page(
+            search.server, after=search.after, limit=min(search.limit, 2_000)
+        )
         return protocol.LogPage(
             lines=tuple(
-                protocol.LogLine(seq=line.seq, time=line.time, source=line.source, text=line.text)
+                protocol.LogLine(
+                    seq=line.seq,
+                    server=line.server,
+                    time=line.time,
+                    source=line.source,
+                    text=line.text,
+                )
                 for line in lines
             )
         )
-
-    async def _tool_form(self, params: Params) -> BaseModel:
-        wish = protocol.ToolName.model_validate(params)
-        return self._hub.trying.form(wish.server, wish.tool)
-
-    async def _try_tool(self, params: Params) -> BaseModel:
-        return await self._hub.trying.call(protocol.TryTool.model_validate(params))
 
     async def _try_cancel(self, params: Params) -> None:
         self._hub.trying.cancel(protocol.TryKey.model_validate(params).key)

@@ -23,6 +23,7 @@ from mcpmux_tui.engine.securing import Securing
 from mcpmux_tui.engine.sign_ins import SignIns, vault
 from mcpmux_tui.engine.trying import Trying
 from mcpmux_tui.engine.wake import wakes
+from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import (
     ConfigError,
     ControlError,
@@ -104,9 +105,7 @@ class Hub:
             inputs=lambda: self._config.inputs,
         )
         self.securing = Securing(instance.config, stored, self._vault)
-        self.trying = Trying(
-            self.supervisor, lambda server, tool: self.proxy.public_names(server).get(tool, "")
-        )
+        self.trying = Trying(self.supervisor, self.proxy.public_name, self.proxy.questions.ask)
         self.sign_ins = SignIns(
             self._vault,
             instance.folder,
@@ -270,6 +269,11 @@ class Hub:
             raise ControlError(
                 f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
             ) from None
+
+    def items(self, name: str | None, kind: Kind) -> list[tuple[str, Item]]:
+        """What one server, or all of them, list of one kind. Raises ControlError."""
+        names = list(self._supervisors) if name is None else [name]
+        return [(each, item) for each in names for item in self.supervisor(each).lists.of(kind)]
 
     async def act(self, name: str, action: Action) -> None:
         """Do what a person asked of a server.

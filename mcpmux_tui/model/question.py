@@ -24,7 +24,9 @@ _FIELDS = 32
 _CHOICES = 200
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _SECRET = re.compile(r"passw|secret|token|api.?key|credential|private.?key|\bpin\b", re.IGNORECASE)
-Kind = Literal["text", "number", "integer", "boolean", "choice", "choices", "json"]
+Kind = Literal[
+    "text", "number", "integer", "boolean", "choice", "choices", "list", "json", "variant", "fixed"
+]
 Verdict = Literal["accept", "decline", "cancel"]
 _KINDS: Final[Mapping[object, Kind]] = {
     "string": "text",
@@ -60,6 +62,12 @@ class Field(Frozen):
     least: float | None = None
     """Of a number its value, of a text its characters, of choices their count."""
     most: float | None = None
+    item: Kind = "text"
+    """Of a list, what each of its values is."""
+    path: tuple[str, ...] = ()
+    """Where the value goes in nested arguments; empty: under `key`."""
+    when: tuple[str, str] | None = None
+    """Asked for only when the variant of this key is chosen to be this."""
 
     @property
     def wants_secret(self) -> bool:
@@ -75,16 +83,24 @@ class Field(Frozen):
                 return flag
             case "integer" | "number":
                 return self._number(typed.strip())
-            case "choice":
+            case "choice" | "variant":
                 return self._chosen(typed.strip())
-            case "json":
+            case "json" | "fixed":
                 return _json(typed)
+            case "list":
+                return self._listed(typed.strip())
             case "choices":
                 values = [self._chosen(each) for part in typed.split(",") if (each := part.strip())]
                 self._within(len(values), "choices")
                 return list(dict.fromkeys(values))
         self._within(len(typed), "characters")
         return typed
+
+    def _listed(self, typed: str) -> JsonValue:
+        if typed.startswith("["):
+            return _json(typed)
+        each = Field(key=self.key, label=self.label, kind=self.item)
+        return [each.value(text) for part in typed.split(",") if (text := part.strip())]
 
     def _number(self, typed: str) -> float:
         try:

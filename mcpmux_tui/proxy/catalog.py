@@ -58,8 +58,8 @@ class Catalog:
     """`/mcp`: every server's tools and prompts under public names."""
     servers: Mapping[str, Listing] = field(default_factory=dict)
     """`/mcp/<server>`: one server under its own names."""
-    public: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Server -> a tool's own name -> its public name."""
+    public: Mapping[Kind, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """Tools and prompts: server -> own name -> public name."""
     collisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Server -> what of it has a name or an address that an earlier server has, in sentences."""
     renamed: Mapping[tuple[Item, str], bytes] = field(default_factory=dict, repr=False)
@@ -112,7 +112,7 @@ def build(upstreams: Mapping[str, Upstream], previous: Catalog) -> Catalog:
         for server, kinds in offered.items()
     }
     collisions = _collisions(upstreams, offered, public)
-    return Catalog(merged, servers, public[Kind.TOOLS], collisions, renamed)
+    return Catalog(merged, servers, public, collisions, renamed)
 
 
 def _collisions(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Client, Wishes
+from mcpmux_tui.model.channel import Client, Kind, Wishes
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION, LIST_CHANGED
 from mcpmux_tui.model.spec import ProxySpec
@@ -122,9 +122,15 @@ class Proxy:
         """Who hears what a server says that belongs to no call."""
         return Audience(server, self._heard, self.questions)
 
-    def public_names(self, server: str) -> Mapping[str, str]:
-        """The names clients see on `/mcp`, by a server's own tool names."""
-        return self._catalog.current.public.get(server, {})
+    def public_name(self, server: str, kind: Kind, name: str) -> str:
+        """The name or address clients see on `/mcp`; empty for what they do not get."""
+        current = self._catalog.current
+        if (named := current.public.get(kind)) is not None:
+            return named.get(server, {}).get(name, "")
+        merged = current.merged
+        table = merged.templates if kind is Kind.TEMPLATES else merged.resources
+        target = table.get(name)
+        return name if target is not None and target.upstream.spec.name == server else ""
 
     def collisions(self, server: str) -> tuple[str, ...]:
         """What of a server clients see otherwise on `/mcp` than it is named, in sentences."""

@@ -104,9 +104,7 @@ class Router:
             )
             server_is_modern = is_modern(channel.protocol_version)
             if server_is_modern and not modern:
-                result = await _answered(
-                    channel, method, own_params, result, caller, header, client
-                )
+                result = await answered(channel, method, own_params, result, caller, header, client)
             elif modern and not server_is_modern:
                 result = _as_modern(result, method)
             ok = True
@@ -192,7 +190,7 @@ def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str)
     return _Route(target, {"name": json.dumps(target.name)})
 
 
-async def _answered(
+async def answered(
     channel: Channel,
     method: str,
     params: bytes,

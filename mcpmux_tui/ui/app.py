@@ -19,8 +19,13 @@ from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
+from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.screens.logs import LogsScreen
+from mcpmux_tui.ui.screens.page import Go, OpenServer, Page
+from mcpmux_tui.ui.screens.server import ServerScreen
 from mcpmux_tui.ui.screens.servers import ServersScreen
+from mcpmux_tui.ui.screens.tools import ToolsScreen
 from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
 from mcpmux_tui.ui.tasks import Failed, Tasks
 from mcpmux_tui.ui.terminal import TerminalDriver
@@ -51,7 +56,7 @@ class McpmuxApp(CrashGuard):
     """One engine on a terminal."""
 
     TITLE = "mcpmux"
-    CSS_PATH = ["styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
+    CSS_PATH = ["styles/pages.tcss", "styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
     # Each screen brings its own commands.
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = set()
 
@@ -66,10 +71,6 @@ class McpmuxApp(CrashGuard):
         animated: bool | None = None,
     ) -> None:
         super().__init__(state, driver_class=TerminalDriver)
-        self._engine = engine
-        self._owner = owner
-        self._snapshot: EngineSnapshot | None = None
-        self._ended = False
         self._work = Tasks(self)
         self._watching: asyncio.Task[None] | None = None
         glyphs = glyphs or glyphs_for_terminal()
@@ -77,7 +78,7 @@ class McpmuxApp(CrashGuard):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK.name
-        self._servers = ServersScreen(
+        self._door = Door(
             engine,
             owner=owner,
             copy=self._copy,
@@ -85,6 +86,7 @@ class McpmuxApp(CrashGuard):
             clock=clock,
             animated=self.animation_level != "none" if animated is None else animated,
         )
+        self._home = ServersScreen(self._door)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The variables of our themes, for others."""
@@ -92,7 +94,7 @@ class McpmuxApp(CrashGuard):
 
     def get_default_screen(self) -> ServersScreen:
         """The servers screen is home."""
-        return self._servers
+        return self._home
 
     def on_ready(self) -> None:
         """Begin to watch the engine."""
@@ -104,15 +106,41 @@ class McpmuxApp(CrashGuard):
 
     async def _watch(self) -> None:
         try:
-            async for snapshot in self._engine.watch():
-                first, self._snapshot = self._snapshot is None, snapshot
-                self._servers.show(snapshot)
+            async for snapshot in self._door.engine.watch():
+                first, self._door.snapshot = self._door.snapshot is None, snapshot
+                self._show(snapshot)
                 if first:
                     self.call_after_refresh(_freeze)
         except McpmuxError as error:
             toast_error(self, error)
-        self._ended = True
-        self._servers.show(self._snapshot or _NOTHING, ended=True)
+        self._door.ended = True
+        self._show(self._door.snapshot or _NOTHING)
+
+    def _show(self, snapshot: EngineSnapshot) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Page) and screen.is_mounted:
+                screen.show(snapshot)
+
+    @on(Go)
+    def _go(self, event: Go) -> None:
+        kinds: dict[str, type[Page]] = {"tools": ToolsScreen, "logs": LogsScreen}
+        kind = kinds.get(event.screen)
+        self._lead_to(None if kind is None else kind(self._door))
+
+    @on(OpenServer)
+    def _open_server(self, event: OpenServer) -> None:
+        self._lead_to(ServerScreen(self._door, event.server, event.tab))
+
+    def _lead_to(self, page: Page | None) -> None:
+        """Show a screen over home; None: home itself."""
+        away = self.screen is not self._home
+        if page is None:
+            if away:
+                self.pop_screen()
+        elif away:
+            self.switch_screen(page)
+        else:
+            self.push_screen(page)
 
     def on_notify(self, event: Notify) -> None:
         """Keep the toasts few."""
@@ -122,7 +150,7 @@ class McpmuxApp(CrashGuard):
     def _say_failed(self, event: Failed) -> None:
         if isinstance(event.error, McpmuxError):
             toast_error(self, event.error)
-        elif self._watching is not None and self._watching.done() and not self._ended:
+        elif self._watching is not None and self._watching.done() and not self._door.ended:
             # Rows that no longer follow their servers are worse than no screen.
             raise event.error
         else:
@@ -136,11 +164,12 @@ class McpmuxApp(CrashGuard):
 
     async def action_quit(self) -> None:
         """Quit; ask first where clients would lose their servers."""
-        clients = self._snapshot.proxy.clients if self._snapshot is not None else 0
+        snapshot = self._door.snapshot
+        clients = snapshot.proxy.clients if snapshot is not None else 0
         asked = isinstance(self.screen, QuitDialog)
-        if self._ended:
+        if self._door.ended:
             self.exit(return_code=1)
-        elif self._owner and clients and not asked:
+        elif self._door.owner and clients and not asked:
             self.push_screen(QuitDialog(clients), self._answered)
         else:
             self.exit()

@@ -1,4 +1,4 @@
-"""`:`: every action and every server by name."""
+"""`:`: every action of the screen, every server and every screen by name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from mcpmux_tui.ui.content import fit, line
-from mcpmux_tui.ui.keys import PALETTE, SCREEN, explanation, label, refusal
+from mcpmux_tui.ui.keys import OF_A_SERVER, PALETTE, explanation, label, refusal
 
 if TYPE_CHECKING:
-    from mcpmux_tui.ui.screens.servers import ServersScreen
+    from mcpmux_tui.ui.screens.page import Page
 
 _LABEL = 34
 Command = tuple[str, Content, Callable[[], object]]
@@ -21,15 +21,15 @@ Command = tuple[str, Content, Callable[[], object]]
 
 
 class Commands(Provider):
-    """What the palette offers on the servers screen."""
+    """What the palette offers on a screen."""
 
     @property
-    def _servers_screen(self) -> ServersScreen:
-        from mcpmux_tui.ui.screens.servers import ServersScreen
+    def _page(self) -> Page:
+        from mcpmux_tui.ui.screens.page import Page
 
         screen = self.screen
-        if not isinstance(screen, ServersScreen):
-            raise TypeError("these commands are of the servers screen")
+        if not isinstance(screen, Page):
+            raise TypeError("these commands are of the program's screens")
         return screen
 
     async def discover(self) -> Hits:
@@ -45,27 +45,25 @@ class Commands(Provider):
                 yield Hit(score, shown, act, text=text)
 
     def _actions(self) -> Iterator[Command]:
-        screen = self._servers_screen
-        context = screen.keys_for
-        for key in SCREEN:
+        page = self._page
+        context = page.context
+        for key in page.keys:
             if key is PALETTE:
                 continue
             name = label(key, context)
-            if key.group == "Server" and context.server is not None:
+            if key in OF_A_SERVER and context.server is not None:
                 name = f"{name} {context.server.name}"
             about = refusal(key, context) or explanation(key, context)
-            yield name, _shown(name, key.shown, about), partial(screen.do, key)
+            yield name, _shown(name, key.shown, about), partial(page.do, key)
 
     def _servers(self) -> Iterator[Command]:
-        screen = self._servers_screen
-        for server in screen.servers:
+        page = self._page
+        for server in page.door.servers:
             name = f"Go to {server.name}"
             about = f"{server.state.word}: {server.summary}".rstrip(": ")
-            yield name, _shown(name, "", about), partial(screen.go_to, server.name)
+            yield name, _shown(name, "", about), partial(page.go_to, server.name)
 
 
 def _shown(name: str, key: str, about: str) -> Content:
     # Two lines in one: a help text of its own would be read as markup.
-    return Content.assemble(
-        fit(line(name).plain, _LABEL), (f"  {key}\n", "$primary"), line(about, "$muted")
-    )
+    return Content.assemble(fit(name, _LABEL), (f"  {key}\n", "$primary"), line(about, "$muted"))

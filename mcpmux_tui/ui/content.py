@@ -10,10 +10,12 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from textual.content import Content
 from textual.style import Style
 
-from mcpmux_tui.text import TEXT_LIMIT, clean, one_line
+from mcpmux_tui.text import LINE_LIMIT, TEXT_LIMIT, clean, one_line
 
 # A token may hold anything: all is hidden up to what closes the line.
 _BEARER = re.compile(r"(Bearer\s+)\S.*?(?=[\"']?[ \t,}\])]*$)", re.IGNORECASE | re.MULTILINE)
+
+_ON_ONE_LINE = str.maketrans("\n\t", "  ")
 
 
 def plain(text: str, style: str | Style = "", *, limit: int = TEXT_LIMIT) -> Content:
@@ -42,9 +44,10 @@ def hanging(content: Content, width: int, indent: int) -> Content:
 
 
 def fit(text: str, width: int, *, right: bool = False, ellipsis: str = "\u2026") -> str:
-    """Return `text` in exactly `width` cells, shortened or filled with spaces."""
+    """Return `text`, as one clean line, in exactly `width` cells: shortened, or filled up."""
     if width <= 0:
         return ""
+    text = clean(text, LINE_LIMIT).translate(_ON_ONE_LINE)
     if (cells := cell_len(text)) > width:
         return set_cell_size(text, width - cell_len(ellipsis)) + ellipsis
     space = " " * (width - cells)

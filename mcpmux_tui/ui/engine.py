@@ -9,20 +9,26 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Entry,
     Found,
     GiveValues,
     Imported,
+    ItemForm,
+    ItemName,
+    ItemPage,
+    Items,
     LoggedOut,
     Login,
     LoginDone,
     LoginStep,
     LogPage,
+    LogSearch,
     Moved,
+    Offer,
+    Outcome,
     SecretList,
-    ToolForm,
-    ToolOutcome,
-    ToolPage,
-    TryTool,
+    TryItem,
+    TryProgress,
     ValueFields,
     ValuesGiven,
 )
@@ -51,9 +57,13 @@ class Engine(Protocol):
 
     async def answer(self, question: int, verdict: Verdict, typed: Mapping[str, str]) -> None: ...
 
-    async def tool_form(self, server: str, tool: str) -> ToolForm: ...
+    async def items(self, page: ItemPage) -> Items: ...
 
-    async def try_tool(self, wish: TryTool) -> ToolOutcome: ...
+    async def item_form(self, name: ItemName) -> ItemForm: ...
+
+    async def try_item(self, wish: TryItem) -> Outcome: ...
+
+    async def try_progress(self, key: str) -> TryProgress: ...
 
     async def try_cancel(self, key: str) -> None: ...
 
@@ -73,9 +83,11 @@ class Engine(Protocol):
 
     async def secret_remove(self, name: str) -> None: ...
 
-    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage: ...
+    async def offer(self, offer: Offer) -> None: ...
 
-    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage: ...
+    async def entry(self, server: str) -> Entry: ...
+
+    async def logs(self, search: LogSearch) -> LogPage: ...
 
     async def client_choices(self) -> ClientChoices: ...
 

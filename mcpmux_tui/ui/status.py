@@ -78,6 +78,8 @@ class Glyphs:
     dot: str
     ellipsis: str
     hidden: str
+    yes: str
+    no: str
     ascii: bool
 
     def state(self, health: Health, frame: int = 0) -> str:
@@ -95,6 +97,8 @@ UNICODE = Glyphs(
     dot="\u00b7",
     ellipsis="\u2026",
     hidden="\u2022" * 4,
+    yes="\u2714",
+    no="\u2718",
     ascii=False,
 )
 ASCII = Glyphs(
@@ -105,6 +109,8 @@ ASCII = Glyphs(
     dot="-",
     ellipsis="~",
     hidden="****",
+    yes="+",
+    no="-",
     ascii=True,
 )
 

@@ -31,7 +31,7 @@ class Engine:
         self.acts: list[protocol.Act] = []
         self.hold = asyncio.Event()
         self.server = ControlServer(
-            handlers={"hello": self._hello, "act": self._act, "tools": self._tools},
+            handlers={"hello": self._hello, "act": self._act, "items": self._tools},
             snapshot=lambda: self.snapshot,
         )
 
@@ -47,7 +47,7 @@ class Engine:
     async def _tools(self, params: Mapping[str, JsonValue]) -> BaseModel:
         if params["server"] == "slow":
             await self.hold.wait()
-        return protocol.ToolPage(tools=(protocol.ToolLine(name=str(params["server"]), public=""),))
+        return protocol.Items(items=(protocol.ItemLine(server="", name=str(params["server"])),))
 
     def set(self, name: str, state: Health) -> None:
         servers = tuple(
@@ -104,11 +104,11 @@ async def test_updates_keep_the_order_and_drop_removed_servers(tmp_path: Path) -
 
 async def test_requests_overlap_and_each_gets_its_own_answer(tmp_path: Path) -> None:
     async with running(tmp_path) as (engine, client):
-        slow = asyncio.create_task(client.tools("slow"))
-        assert (await client.tools("quick")).tools[0].name == "quick"
+        slow = asyncio.create_task(client.items(protocol.ItemPage(server="slow")))
+        assert (await client.items(protocol.ItemPage(server="quick"))).items[0].name == "quick"
         assert not slow.done()
         engine.hold.set()
-        assert (await slow).tools[0].name == "slow"
+        assert (await slow).items[0].name == "slow"
 
 
 async def test_a_refusal_arrives_as_its_sentence_and_hint(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_a_refusal_arrives_as_its_sentence_and_hint(tmp_path: Path) -> Non
             await client.act("no", Action.CONNECT)
         assert (refused.value.message, refused.value.hint) == ("No such server.", "Look again.")
         with pytest.raises(ControlError, match="does not know the request"):
-            await client.logs("a")
+            await client.logs(protocol.LogSearch(server="a"))
         await client.act("a", Action.RESTART)
         assert engine.acts == [protocol.Act(server="a", action=Action.RESTART)]
 
@@ -126,7 +126,7 @@ async def test_when_the_engine_ends_watchers_end_and_requests_fail(tmp_path: Pat
     async with running(tmp_path) as (engine, client):
         seen = client.watch()
         await anext(seen)
-        slow = asyncio.create_task(client.tools("slow"))
+        slow = asyncio.create_task(client.items(protocol.ItemPage(server="slow")))
         await client.hello()
         await engine.server.stop()
         with pytest.raises(StopAsyncIteration):
@@ -205,7 +205,7 @@ async def test_a_broken_record_of_the_address_is_no_engine(tmp_path: Path, conte
 async def test_a_door_that_asks_and_never_reads_costs_little(tmp_path: Path) -> None:
     async with running(tmp_path) as (engine, client):
         reader, writer = await asyncio.open_unix_connection(str(read_address(tmp_path)))
-        writer.write(b'{"id":1,"method":"tools","params":{"server":"slow"}}\n' * 1_000)
+        writer.write(b'{"id":1,"method":"items","params":{"server":"slow"}}\n' * 1_000)
         await writer.drain()
         for _ in range(20):
             await client.hello()

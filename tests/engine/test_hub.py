@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from mcpmux_tui.config import file
-from mcpmux_tui.control.protocol import ToolPage
-from mcpmux_tui.engine.doors import TOOL_LIMIT, Doors
+from mcpmux_tui.control.protocol import Items
+from mcpmux_tui.engine.doors import ITEM_LIMIT, Doors
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.server import Action, Health
 from tests.fixtures.http_peer import peer
@@ -130,13 +131,13 @@ async def test_a_broken_file_changes_nothing_and_is_said(tmp_path: Path) -> None
 async def test_doors_get_long_tool_lists_in_parts(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a", "--tools", "2500")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
-        tools = Doors(hub).handlers()["tools"]
+        tools = Doors(hub).handlers()["items"]
         first = await tools({"server": "a", "limit": 10**6})
         rest = await tools({"server": "a", "after": 2_500, "limit": 20})
-        assert isinstance(first, ToolPage)
-        assert isinstance(rest, ToolPage)
-        assert len(first.tools) == TOOL_LIMIT
-        assert first.total == hub.supervisor("a").snapshot.tools == 2_500 + len(rest.tools)
+        assert isinstance(first, Items)
+        assert isinstance(rest, Items)
+        assert len(first.items) == ITEM_LIMIT
+        assert first.total == hub.supervisor("a").snapshot.tools == 2_500 + len(rest.items)
 
 
 @pytest.mark.behaviour("X9", "X10")
@@ -150,7 +151,7 @@ async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
     async with running(tmp_path, slow) as hub:
         assert state(hub, "a") is Health.CONNECTING
         assert hub.supervisor("a").lists == known
-        assert hub.proxy.public_names("a")["t0001"] == "a__t0001"
+        assert hub.proxy.public_name("a", Kind.TOOLS, "t0001") == "a__t0001"
         write(hub, "")
         await hub.reload()
     assert not list((tmp_path / "state" / "lists").iterdir())
@@ -206,9 +207,9 @@ async def test_a_server_that_hangs_in_its_list_keeps_nobody_from_theirs(tmp_path
         async with running(tmp_path, entry("near"), far) as hub:
             await until(hub, lambda: state(hub, "near") is Health.CONNECTED)
             assert state(hub, "far") is Health.CONNECTING
-            assert {"echo", "hard"} <= set(hub.proxy.public_names("near"))
+            assert hub.proxy.public_name("near", Kind.TOOLS, "echo") == "near__echo"
             # From the last run.
-            assert {"echo", "hard"} <= set(hub.proxy.public_names("far"))
+            assert hub.proxy.public_name("far", Kind.TOOLS, "echo") == "far__echo"
             http.server.list_gate.set()
 
 
@@ -241,5 +242,5 @@ async def test_names_and_addresses_that_two_servers_have_are_said_of_the_later_o
         assert warning.endswith(
             "tools would have names that are taken: on /mcp they end with a hash."
         )
-        assert hub.proxy.public_names("a")["echo"] == "echo"
-        assert hub.proxy.public_names("b")["echo"].startswith("echo_")
+        assert hub.proxy.public_name("a", Kind.TOOLS, "echo") == "echo"
+        assert hub.proxy.public_name("b", Kind.TOOLS, "echo").startswith("echo_")

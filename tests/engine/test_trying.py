@@ -7,35 +7,64 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import TryTool
+from mcpmux_tui.control.protocol import ItemName, TryItem
 from mcpmux_tui.engine.trying import _outcome
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import Health
 from tests.engine.test_given import acted
 from tests.engine.test_hub import entry, running, until
 from tests.engine.test_sign_ins import comes, row
+from tests.matrix.conftest import address
 
 
 async def test_a_call_is_made_counted_and_can_be_cancelled(tmp_path: Path) -> None:
     async with running(tmp_path, entry("raw")) as hub:
         await comes(hub, Health.CONNECTED, "raw")
-        form = hub.trying.form("raw", "echo")
+        form = hub.trying.form(ItemName(server="raw", name="echo"))
         assert form.public == "raw__echo"
-        done = await hub.trying.call(
-            TryTool(key="a", server="raw", tool="echo", arguments={"x": 1})
-        )
+        done = await hub.trying.run(TryItem(key="a", server="raw", name="echo", arguments={"x": 1}))
         assert (done.text, done.is_error) == ('{"x": 1}', False)
         await until(hub, lambda: row(hub, "raw").calls == 1)
         slow = asyncio.create_task(
-            hub.trying.call(TryTool(key="b", server="raw", tool="slow", arguments={"seconds": 60}))
+            hub.trying.run(TryItem(key="b", server="raw", name="slow", arguments={"seconds": 60}))
         )
         await acted()
         hub.trying.cancel("b")
         with pytest.raises(ControlError, match="was cancelled"):
             await slow
         with pytest.raises(ControlError, match="no tool named x"):
-            await hub.trying.call(TryTool(key="c", server="raw", tool="x"))
-        assert (await hub.trying.call(TryTool(key="d", server="raw", tool="echo"))).text
+            await hub.trying.run(TryItem(key="c", server="raw", name="x"))
+        assert (await hub.trying.run(TryItem(key="d", server="raw", name="echo"))).text
+
+
+@pytest.mark.behaviour("P-14")
+@pytest.mark.parametrize("era", ["2025", "2026"])
+async def test_all_a_server_offers_can_be_tried_and_what_it_asks_waits_for_the_person(
+    tmp_path: Path, era: str
+) -> None:
+    async with (
+        address("http", "--only", era) as url,
+        running(tmp_path, f"[servers.rich]\nurl = {url!r}\n") as hub,
+    ):
+        await comes(hub, Health.CONNECTED, "rich")
+        assert (row(hub, "rich").era or "").startswith(era)
+
+        async def tried(kind: Kind, name: str, /, **typed: str) -> str:
+            wish = TryItem(key="a", server="rich", kind=kind, name=name, typed=typed)
+            return (await hub.trying.run(wish)).text
+
+        assert await tried(Kind.PROMPTS, "greet", name="Ada") == "user:\nGreet Ada."
+        assert await tried(Kind.RESOURCES, "memo://note") == "touched 0"
+        assert await tried(Kind.RESOURCES, "memo://blob") == ("[memo://blob: text/plain, 4 bytes]")
+        assert await tried(Kind.TEMPLATES, "memo://{name}/page", name="a b") == "page of a b"
+        with pytest.raises(ControlError, match="name is missing"):
+            await tried(Kind.PROMPTS, "greet")
+        asked = asyncio.create_task(tried(Kind.TOOLS, "ask"))
+        await until(hub, lambda: bool(hub.snapshot().questions))
+        (question,) = hub.snapshot().questions
+        hub.proxy.questions.answer(question.id, "accept", {"city": "Oslo"})
+        assert await asked == "accept Oslo"
 
 
 @pytest.mark.parametrize(
@@ -49,8 +78,9 @@ async def test_a_call_is_made_counted_and_can_be_cancelled(tmp_path: Path) -> No
         (b'{"content":[{"type":"resource_link","uri":"file:///x"}]}', "[link: file:///x]"),
         (b'{"content":[{"type":"resource","resource":{"uri":"x","text":"t"}}]}', "t"),
         (b'{"content":[{"type":"odd"}, 7]}', '{"type": "odd"}'),
-        (b'{"resultType":"input_required"}',
-         "The server asks for more input, which a try cannot give yet."),
+        (b'{"messages":[{"role":"user","content":{"type":"text","text":"a"}},7]}', "user:\na"),
+        (b'{"contents":[{"uri":"x","text":"t"},{"uri":"y","mimeType":"a/b","blob":"AAAA"}]}',
+         "t\n\n[y: a/b, 3 bytes]"),
         (b"not json", ""),
     ],
 )  # fmt: skip

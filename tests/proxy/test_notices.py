@@ -92,7 +92,7 @@ async def test_readers_see_a_change_at_once_and_the_same_catalog_until_the_next(
     second = heard.catalog.current
     assert set(second.merged.tools) == {"s__echo", "s__more"}
     assert set(first.merged.tools) == {"s__echo"}
-    assert second.public == {"s": {"echo": "s__echo", "more": "s__more"}}
+    assert second.public[Kind.TOOLS] == {"s": {"echo": "s__echo", "more": "s__more"}}
     heard.catalog.close()
 
 

@@ -11,25 +11,32 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Entry,
     Found,
     GiveValues,
     Imported,
+    ItemForm,
+    ItemLine,
+    ItemName,
+    ItemPage,
+    Items,
     LoggedOut,
     Login,
     LoginDone,
     LoginStep,
     LogLine,
     LogPage,
+    LogSearch,
     Moved,
+    Offer,
+    Outcome,
     SecretList,
-    ToolForm,
-    ToolLine,
-    ToolOutcome,
-    ToolPage,
-    TryTool,
+    TryItem,
+    TryProgress,
     ValueFields,
     ValuesGiven,
 )
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import (
@@ -71,6 +78,12 @@ def server(name: str, state: Health = Health.CONNECTED, **values: object) -> Ser
     return ServerSnapshot.model_validate({"name": name, "state": state, **usual, **values})
 
 
+def item(server: str, name: str, *, public: str | bool | None = None, **values: object) -> ItemLine:
+    """A line of a catalog; offered under its usual name unless told otherwise."""
+    shown = f"{server}__{name}" if public is None else public or ""
+    return ItemLine.model_validate({"server": server, "name": name, "public": shown, **values})
+
+
 class FakeEngine:
     """Keeps a snapshot; `servers` and `proxy` change it, and the watcher hears of it."""
 
@@ -102,9 +115,12 @@ class FakeEngine:
         self.removed: list[str] = []
         self.secured: list[str] = []
         self.checkup = Checkup()
-        self.form = ToolForm(name="echo")
-        self.tries: list[TryTool] = []
-        self.outcome = ToolOutcome()
+        self.form = ItemForm(name="echo")
+        self.tries: list[TryItem] = []
+        self.outcome = Outcome()
+        self.progress = ""
+        self.offers: list[Offer] = []
+        self.entry_text = Entry(path="~/.config/mcpmux/config.toml", line=3, text="command = 'x'")
         self.answers: list[tuple[int, Verdict, dict[str, str]]] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
@@ -112,7 +128,7 @@ class FakeEngine:
         self.logged_out: list[str] = []
         self.found = Found()
         self.added: list[tuple[str, ...]] = []
-        self.tool_pages: dict[str, ToolPage] = {}
+        self.listed: dict[tuple[str, Kind], Items] = {}
         self.log_lines: dict[str, list[LogLine]] = {}
         self.clients: tuple[tuple[str, str], ...] = (
             ("cursor", "Cursor"),
@@ -146,8 +162,9 @@ class FakeEngine:
 
     def log(self, name: str, text: str, source: str = "stderr") -> None:
         """Add a line to a server's log."""
+        seq = sum(map(len, self.log_lines.values())) + 1
         lines = self.log_lines.setdefault(name, [])
-        lines.append(LogLine(seq=len(lines) + 1, time=NOW, source=source, text=text))
+        lines.append(LogLine(seq=seq, server=name, time=NOW, source=source, text=text))
 
     async def watch(self) -> AsyncIterator[EngineSnapshot]:
         yield self.snapshot
@@ -203,13 +220,16 @@ class FakeEngine:
         left = tuple(each for each in self.snapshot.questions if each.id != question)
         self.update(questions=left)
 
-    async def tool_form(self, server: str, tool: str) -> ToolForm:
+    async def item_form(self, name: ItemName) -> ItemForm:
         return self.form
 
-    async def try_tool(self, wish: TryTool) -> ToolOutcome:
+    async def try_item(self, wish: TryItem) -> Outcome:
         self.tries.append(wish)
         await self._answer()
         return self.outcome
+
+    async def try_progress(self, key: str) -> TryProgress:
+        return TryProgress(said=self.progress)
 
     async def try_cancel(self, key: str) -> None:
         self.cancelled.append(key)
@@ -247,22 +267,54 @@ class FakeEngine:
         left = tuple(each for each in self.secret_list.secrets if each.name != name)
         self.secret_list = SecretList(secrets=left)
 
-    async def tools(self, server: str, *, after: int = 0, limit: int = 200) -> ToolPage:
+    async def items(self, page: ItemPage) -> Items:
         await self._answer()
-        usual = ToolPage(
-            tools=tuple(
-                ToolLine(name=name, public=f"{server}__{name}") for name in ("echo", "reverse")
-            )
-        )
-        page = self.tool_pages.get(server, usual)
-        tools = page.tools[after : after + limit]
-        return ToolPage(tools=tools, total=len(page.tools), skipped=page.skipped)
+        servers = [each.name for each in self.snapshot.servers if page.server in (None, each.name)]
+        found: list[ItemLine] = []
+        skipped: tuple[str, ...] = ()
+        for name in servers:
+            listed = self.listed.get((name, page.kind))
+            if listed is None and page.kind is Kind.TOOLS:
+                listed = Items(items=tuple(item(name, tool) for tool in ("echo", "reverse")))
+            if listed is not None:
+                found += listed.items
+                skipped += listed.skipped
+        part = tuple(found[page.after : page.after + page.limit])
+        return Items(items=part, total=len(found), skipped=skipped)
 
-    async def logs(self, server: str, *, after: int = 0, limit: int = 200) -> LogPage:
-        self.log_requests.append((server, after))
+    async def offer(self, offer: Offer) -> None:
         await self._answer()
-        lines = [line for line in self.log_lines.get(server, []) if line.seq > after]
-        return LogPage(lines=tuple(lines[-limit:]))
+        self.offers.append(offer)
+        listed = self.listed[offer.server, Kind.TOOLS]
+        self.listed[offer.server, Kind.TOOLS] = listed.model_copy(
+            update={
+                "items": tuple(
+                    item(offer.server, each.name, public=None if offer.offered else False)
+                    if each.name == offer.tool
+                    else each
+                    for each in listed.items
+                )
+            }
+        )
+
+    async def entry(self, server: str) -> Entry:
+        await self._answer()
+        return self.entry_text
+
+    async def logs(self, search: LogSearch) -> LogPage:
+        self.log_requests.append((search.server or "", search.after))
+        await self._answer()
+        lines = sorted(
+            (
+                line
+                for name, lines in self.log_lines.items()
+                if search.server in (None, name)
+                for line in lines
+                if line.seq > search.after
+            ),
+            key=lambda line: line.seq,
+        )
+        return LogPage(lines=tuple(lines[-search.limit :]))
 
     async def client_choices(self) -> ClientChoices:
         await self._answer()

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import ToolLine, ToolPage
+from mcpmux_tui.control.protocol import Items
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui.widgets import detail
 from mcpmux_tui.ui.widgets.detail import DetailPane
 from tests.ui.driving import driving
-from tests.ui.fake_engine import FakeEngine, every_state, server
+from tests.ui.fake_engine import FakeEngine, every_state, item, server
 
 
 async def test_it_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ async def test_new_tools_are_asked_for_when_the_server_changed(tmp_path: Path) -
     engine = FakeEngine([server("a")])
     async with driving(engine, tmp_path, size=(120, 40)) as ui:
         await ui.shows("a__reverse")
-        engine.tool_pages["a"] = ToolPage(tools=(ToolLine(name="new", public="a__new"),))
+        engine.listed["a", Kind.TOOLS] = Items(items=(item("a", "new"),))
         engine.put(server("a", tools=1, generation=2))
         await ui.shows("a__new")
         assert "a__reverse" not in ui.text
@@ -50,8 +51,8 @@ async def test_new_tools_are_asked_for_when_the_server_changed(tmp_path: Path) -
 
 async def test_a_long_list_of_tools_says_how_many_more_there_are(tmp_path: Path) -> None:
     engine = FakeEngine([server("a", tools=400)])
-    tools = tuple(ToolLine(name=f"t{n}", public=f"a__t{n}") for n in range(400))
-    engine.tool_pages["a"] = ToolPage(tools=tools, skipped=("One tool has no name.",))
+    tools = tuple(item("a", f"t{n}") for n in range(400))
+    engine.listed["a", Kind.TOOLS] = Items(items=tools, skipped=("One tool has no name.",))
     async with driving(engine, tmp_path, size=(120, 40)) as ui:
         await ui.shows("400 tools")
         await ui.press("tab", "G")

@@ -269,7 +269,7 @@ async def test_help_begins_with_move_filter_help_quit_and_says_why_a_key_is_grey
 
 @pytest.mark.parametrize(
     ("owner", "words"),
-    [(True, "stop all servers and leave"), (False, "leave this screen; the servers run on")],
+    [(True, "stop all servers and leave"), (False, "leave; the servers run on")],
 )
 async def test_help_says_what_quit_does_to_the_servers(
     owner: bool, words: str, tmp_path: Path

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import Found, ToolLine, ToolPage
+from mcpmux_tui.control.protocol import Entry, Found, ItemForm, Items, Outcome
+from mcpmux_tui.model.channel import Kind
+from mcpmux_tui.model.question import Field
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot
 from tests.ui.driving import Driver, driving
-from tests.ui.fake_engine import FakeEngine, candidate, server
+from tests.ui.fake_engine import FakeEngine, candidate, item, server
 
 PAYLOADS = (
     "[@click=app.quit]x[/][link=file:///x]y$primary {x} %s",
@@ -40,11 +42,25 @@ def poisoned(payload: str) -> FakeEngine:
     )
     engine = FakeEngine([one, two], proxy=proxy)
     engine.update(warnings=(payload,), config_error=payload)
-    tool = ToolLine(name=payload, public=payload, description=payload)
-    engine.tool_pages = {
-        one.name: ToolPage(tools=(tool,), skipped=(payload,)),
-        two.name: ToolPage(tools=(tool,), skipped=(payload,)),
+    engine.listed = {
+        (each.name, kind): Items(
+            items=(
+                item(each.name, payload, public=payload, description=payload, kind=kind),
+                item(each.name, "other", kind=kind),
+            ),
+            skipped=(payload,),
+        )
+        for each in (one, two)
+        for kind in Kind
     }
+    engine.form = ItemForm(
+        name=payload,
+        description=payload,
+        fields=(Field(key=payload, label=payload, kind="text", description=payload),),
+    )
+    engine.outcome = Outcome(text=payload, raw=payload)
+    engine.progress = payload
+    engine.entry_text = Entry(path=payload, text=payload)
     engine.log(one.name, payload)
     engine.log(two.name, payload, "mcpmux")
     engine.clients = ((payload, f"c{payload}"),)
@@ -71,7 +87,9 @@ async def test_no_surface_gives_text_a_meaning(payload: str, tmp_path: Path) -> 
         for keys in (
             ("j",), ("tab", "G"), ("question_mark",), ("escape",), ("y",), ("enter",), ("s",),
             ("escape",), ("i",), ("space",), ("escape",), ("escape",), ("slash", "z"),
-            ("escape",),
+            ("escape",), ("enter",), *[("right_square_bracket",)] * 5, ("w", "p", "m"), ("escape",),
+            ("2",), ("enter",), ("ctrl+r",), ("ctrl+t",), ("escape",), ("space",), ("y",), ("4",),
+            ("w", "p", "slash", "z"), ("escape",), ("colon", "z"), ("escape",), ("escape",),
         ):  # fmt: skip
             await ui.press(*keys)
             assert_harmless(ui)

@@ -8,7 +8,7 @@ import pytest
 from textual.reactive import Reactive
 
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapshot
-from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, TOGGLE, Context
+from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, SCREEN, TOGGLE, Context
 from mcpmux_tui.ui.status import ASCII
 from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.key_bar import hints
@@ -469,7 +469,7 @@ async def test_the_next_steps_scroll_in_a_small_window(
 
 async def test_grey_hints_leave_the_footer_first_and_help_never(tmp_path: Path) -> None:
     for width in range(4, 100):
-        shown = [hint.key for hint in hints(Context(None, any_server=False), width)]
+        shown = [hint.key for hint in hints(SCREEN, Context(any_server=False), width)]
         assert HELP in shown
         if any(key in shown for key in (CONNECT, RESTART, TOGGLE, FILTER)):
             assert IMPORT in shown

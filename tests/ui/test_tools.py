@@ -7,41 +7,42 @@ from pathlib import Path
 from mcpmux_tui.control.protocol import (
     Check,
     Checkup,
-    ToolForm,
-    ToolLine,
-    ToolOutcome,
-    ToolPage,
+    ItemForm,
+    Items,
+    Outcome,
 )
+from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.question import Field
 from mcpmux_tui.model.server import Action, Health
-from mcpmux_tui.ui.dialogs.tools import ToolsDialog, TryDialog
+from mcpmux_tui.ui.dialogs.try_item import TryDialog
+from mcpmux_tui.ui.screens.server import ServerScreen
 from tests.ui.driving import driving
-from tests.ui.fake_engine import FakeEngine, server
+from tests.ui.fake_engine import FakeEngine, item, server
 
 
 def offers() -> FakeEngine:
     engine = FakeEngine([server("gh", tools=2)])
-    engine.tool_pages["gh"] = ToolPage(
-        tools=(
-            ToolLine(name="search", public="gh__search", description="Find issues\nat length"),
-            ToolLine(name="delete", public="", description="Remove a repository"),
+    engine.listed["gh", Kind.TOOLS] = Items(
+        items=(
+            item("gh", "search", description="Find issues at length", hint="read"),
+            item("gh", "delete", public=False, description="Remove a repository", hint="destroy"),
         )
     )
-    engine.form = ToolForm(
+    engine.form = ItemForm(
         name="search",
         description="Find issues",
         fields=(
             Field(key="query", label="query", kind="text", required=True),
             Field(key="page", label="page", kind="integer"),
         ),
-        read_only=True,
+        hint="read",
     )
     return engine
 
 
 async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None:
     engine = offers()
-    engine.outcome = ToolOutcome(text="3 issues [bold]x[/]", raw='{"content": []}', seconds=0.5)
+    engine.outcome = Outcome(text="3 issues [bold]x[/]", raw='{"content": []}', seconds=0.5)
     async with driving(engine, tmp_path, size=(100, 40)) as driver:
         await driver.press("t")
         await driver.shows("gh__search")
@@ -49,7 +50,7 @@ async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None
         await driver.press("slash", *"find", "enter")
         await driver.until(lambda: "Remove a repository" not in driver.text)
         await driver.press("enter")
-        await driver.shows("It only reads.")
+        await driver.shows("It says that it only reads.")
         await driver.press("ctrl+r")
         await driver.shows("It is missing.")
         await driver.press(*"bug", "enter", *"2", "enter")
@@ -58,19 +59,19 @@ async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None
         await driver.press("ctrl+t")
         await driver.shows('{"content": []}')
         await driver.press("escape")
-        await driver.until(lambda: isinstance(driver.app.screen, ToolsDialog))
+        await driver.until(lambda: isinstance(driver.app.screen, ServerScreen))
         await driver.press("escape")
         await driver.shows("Remove a repository")
         await driver.press("escape")
-        await driver.until(lambda: not isinstance(driver.app.screen, ToolsDialog))
+        await driver.until(lambda: not isinstance(driver.app.screen, ServerScreen))
     (tried,) = engine.tries
-    assert (tried.server, tried.tool) == ("gh", "search")
+    assert (tried.server, tried.name) == ("gh", "search")
     assert tried.typed == {"query": "bug", "page": "2"}
 
 
 async def test_one_that_may_destroy_asks_first(tmp_path: Path) -> None:
     engine = offers()
-    engine.form = ToolForm(name="delete", destructive=True)
+    engine.form = ItemForm(name="delete", hint="destroy")
     async with driving(engine, tmp_path) as driver:
         await driver.press("t", "down", "enter")
         await driver.shows("It says that it may destroy something.")
@@ -86,10 +87,10 @@ async def test_one_that_may_destroy_asks_first(tmp_path: Path) -> None:
 
 async def test_a_call_under_way_is_cancelled_before_the_form_is_left(tmp_path: Path) -> None:
     engine = offers()
-    engine.outcome = ToolOutcome(text="it failed", is_error=True)
+    engine.outcome = Outcome(text="it failed", is_error=True)
     async with driving(engine, tmp_path) as driver:
         await driver.press("t", "enter")
-        await driver.shows("It only reads.")
+        await driver.shows("It says that it only reads.")
         engine.gate.clear()
         await driver.press(*"x", "ctrl+r")
         await driver.shows("esc Cancel")
@@ -97,12 +98,6 @@ async def test_a_call_under_way_is_cancelled_before_the_form_is_left(tmp_path: P
         await driver.until(lambda: engine.cancelled == [engine.tries[0].key])
         await driver.shows("ended with an error")
         assert isinstance(driver.app.screen, TryDialog)
-
-
-async def test_without_tools_the_key_says_so(tmp_path: Path) -> None:
-    async with driving(FakeEngine([server("gh", tools=0)]), tmp_path) as driver:
-        await driver.press("t")
-        await driver.until(lambda: driver.toasts == ["No tools of gh are known."])
 
 
 async def test_w_says_why_a_server_is_red_and_c_does_what_the_row_suggests(tmp_path: Path) -> None:

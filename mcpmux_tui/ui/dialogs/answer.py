@@ -8,62 +8,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from mcpmux_tui import browser
 from mcpmux_tui.model.errors import McpmuxError, UsageError
-from mcpmux_tui.model.question import Field, Question, Verdict
+from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.ui.content import line, plain, whole
 from mcpmux_tui.ui.dialogs.dialog import Dialog
-from mcpmux_tui.ui.dialogs.entry import Copy
+from mcpmux_tui.ui.door import Copy
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.field_row import FieldRow
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
-
-
-class FieldRow(Widget):
-    """One field of the form."""
-
-    def __init__(self, field: Field) -> None:
-        super().__init__()
-        self.field = field
-
-    def compose(self) -> ComposeResult:
-        field = self.field
-        star = " *" if field.required and not field.default else ""
-        yield Static(line(f"{field.label}{star}", "bold"), classes="name", markup=False)
-        yield Input(placeholder=field.default or _kind(field))
-        if field.description:
-            yield Static(plain(field.description, "$muted"), markup=False)
-        if field.wants_secret:
-            yield Static(
-                plain("A server must not ask for secrets this way. Decline.", "$warning"),
-                markup=False,
-            )
-        wrong = Static("", classes="wrong", markup=False)
-        wrong.display = False
-        yield wrong
-
-    @property
-    def input(self) -> Input:
-        """Where it is typed."""
-        return self.query_one(Input)
-
-    def check(self) -> bool:
-        """Whether what is typed fits; if not, why is said under it."""
-        text, why = self.input.value or self.field.default, ""
-        if text:
-            try:
-                self.field.value(text)
-            except ValueError as error:
-                why = f"It {error}."
-        elif self.field.required:
-            why = "It is missing."
-        wrong = self.query_one(".wrong", Static)
-        wrong.update(plain(why, "$error"))
-        wrong.display = bool(why)
-        return not why
 
 
 class AnswerDialog(Dialog[None]):
@@ -165,11 +121,3 @@ class AnswerDialog(Dialog[None]):
 
     async def _copy_address(self) -> None:
         toast(self, f"The address is {await self._copy(self._question.url)}.")
-
-
-def _kind(field: Field) -> str:
-    if field.choices:
-        return ", ".join(choice.title for choice in field.choices)
-    return {"boolean": "yes or no", "integer": "a whole number", "number": "a number"}.get(
-        field.kind, ""
-    )

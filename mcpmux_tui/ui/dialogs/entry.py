@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import on
@@ -18,15 +17,13 @@ from mcpmux_tui.control.protocol import ClientEntry
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.ui.content import line, mask, plain, whole
 from mcpmux_tui.ui.dialogs.dialog import Dialog
+from mcpmux_tui.ui.door import Copy
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
 
 REVEAL = 10.0
 """Seconds a token stays in clear."""
 _MARKS = "123456789"
-
-Copy = Callable[[str], Awaitable[str]]
-"""Copies a text and returns the word for what happened."""
 
 
 class ClientList(OptionList):

@@ -12,10 +12,10 @@ from textual.widgets import Static
 
 from mcpmux_tui.ui.content import fit, line
 from mcpmux_tui.ui.dialogs.dialog import Dialog
-from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, SCREEN, Context, Key, explanation, label, refusal
+from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, Context, Key, explanation, label, refusal
 
-_GROUPS = ("Find", "mcpmux", "Server", "Your tools")
-_GROUP, _KEY, _LABEL = 12, 5, 12
+_GROUPS = ("Find", "mcpmux", "Item", "Log", "Server", "Servers", "Your tools", "Screens")
+_GROUP, _KEY, _LABEL = 11, 7, 15
 
 
 class HelpDialog(Dialog[None]):
@@ -25,8 +25,9 @@ class HelpDialog(Dialog[None]):
         Binding("question_mark,f1", "back", "Back", show=False),
     ]
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, keys: tuple[Key, ...], context: Context) -> None:
         super().__init__()
+        self._keys = keys
         self._keys_for = context
 
     def compose(self) -> ComposeResult:
@@ -40,12 +41,12 @@ class HelpDialog(Dialog[None]):
         note = Content.styled(
             "Arrows, home, end and page keys move too; tab goes to the other pane.", "$muted"
         )
-        return Content("\n").join([*_moves(), *self._keys(), Content(), note])
+        return Content("\n").join([*_moves(), *self._rows(), Content(), note])
 
-    def _keys(self) -> list[Content]:
+    def _rows(self) -> list[Content]:
         rows: list[Content] = []
         for group in _GROUPS:
-            shown = [key for key in SCREEN if key.group == group]
+            shown = [key for key in self._keys if key.group == group]
             if not self._keys_for.leftovers and LEFTOVERS in shown:
                 # There hardly ever are any; the banner names the key when there are.
                 shown.remove(LEFTOVERS)

@@ -24,9 +24,9 @@ from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui.clipboard import is_remote
 from mcpmux_tui.ui.content import line, plain, stopwatch, whole
 from mcpmux_tui.ui.dialogs.dialog import Dialog
-from mcpmux_tui.ui.dialogs.entry import Copy
 from mcpmux_tui.ui.dialogs.qr import QrDialog
 from mcpmux_tui.ui.dialogs.scopes import ScopesDialog
+from mcpmux_tui.ui.door import Copy
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.toasts import toast

@@ -11,14 +11,15 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from mcpmux_tui.control.protocol import LogLine, ToolPage
+from mcpmux_tui.control.protocol import ItemPage, Items, LogLine, LogSearch
 from mcpmux_tui.model.errors import McpmuxError
-from mcpmux_tui.model.server import SERVING, Health, ServerSnapshot
+from mcpmux_tui.model.server import SERVING, ServerSnapshot
 from mcpmux_tui.text import one_line
-from mcpmux_tui.ui.content import clock_time, counted, fit, line, plain, short_time
+from mcpmux_tui.ui.content import clock_time, counted, fit, line, plain
 from mcpmux_tui.ui.engine import Engine
-from mcpmux_tui.ui.status import STYLES, Glyphs
+from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Tasks
+from mcpmux_tui.ui.widgets.facts import facts
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 INTERVAL = 0.5
@@ -26,9 +27,6 @@ INTERVAL = 0.5
 _SETTLE = 0.04
 _LOG_LINES = 100
 _TOOL_LINES = 300
-
-
-_TRANSPORTS = {"stdio": "stdio", "http": "streamable http", "sse": "http with sse"}
 
 
 class DetailPane(Scrolled):
@@ -81,12 +79,13 @@ class DetailPane(Scrolled):
         try:
             while True:
                 if (server := self._server) is not None and server != told:
-                    self._show_tools(server, await self._engine.tools(name, limit=_TOOL_LINES))
+                    page = ItemPage(server=name, limit=_TOOL_LINES)
+                    self._show_tools(server, await self._engine.items(page))
                     told = server
                 last = lines[-1].seq if lines else 0
-                page = await self._engine.logs(name, after=last, limit=_LOG_LINES)
-                if page.lines:
-                    lines.extend(page.lines)
+                search = LogSearch(server=name, after=last, limit=_LOG_LINES)
+                if found := (await self._engine.logs(search)).lines:
+                    lines.extend(found)
                     self._show_log(lines)
                 await asyncio.sleep(INTERVAL)
         except McpmuxError as error:
@@ -98,60 +97,19 @@ class DetailPane(Scrolled):
         if (server := self._server) is None:
             block.show(Content())
             return
-        block.show(Content("\n").join(self._facts(server)))
+        block.show(Content("\n").join(facts(server, self._glyphs, self._clock())))
 
-    def _facts(self, server: ServerSnapshot) -> list[Content]:
-        glyphs, style = self._glyphs, STYLES[server.state]
-        dot = f" {glyphs.dot} "
-        state = Content.assemble(
-            line(server.name, "bold"),
-            "  ",
-            (f"{glyphs.state(server.state)} {server.state.word}", style),
-        )
-        detail = "" if server.state is Health.CONNECTED else server.detail
-        if server.summary and not detail:
-            state += Content.styled(dot, "$muted") + line(server.summary)
-        if server.since is not None and server.state in SERVING:
-            up = short_time(self._clock() - server.since)
-            state += Content.styled(f"{dot}up {up}", "$muted")
-        facts = [state]
-        if server.target:
-            facts.append(line(server.target))
-        about = [
-            _TRANSPORTS[server.transport] if server.transport else "",
-            f"protocol {server.era}" if server.era else "",
-            server.server_info,
-            f"pid {server.pid}" if server.pid is not None else "",
-            self._signed_in(server),
-        ]
-        if described := dot.join(part for part in about if part):
-            facts.append(line(described, "$muted"))
-        if detail:
-            facts.append(plain(detail))
-        facts += [Content.assemble(("! ", "bold $warning"), plain(w)) for w in server.warnings]
-        return facts
-
-    def _signed_in(self, server: ServerSnapshot) -> str:
-        if not server.signed_in:
-            return ""
-        who = f" as {server.account}" if server.account else ""
-        if server.renews_at is None:
-            return f"signed in{who}"
-        left = server.renews_at - self._clock()
-        renews = f"renews in {short_time(left)}" if left > 0 else "renews with the next call"
-        return f"signed in{who}, token {renews}"
-
-    def _show_tools(self, server: ServerSnapshot, page: ToolPage) -> None:
+    def _show_tools(self, server: ServerSnapshot, page: Items) -> None:
         block = self.query_one("#tools", Block)
-        if not page.tools and not page.skipped:
+        if not page.items and not page.skipped:
             block.show(_heading("No tools") if server.state in SERVING else Content())
             return
-        shown = page.tools
+        shown = page.items
         width = min(32, max((cell_len(one_line(tool.name)) for tool in shown), default=0))
         parts = [_heading(counted(page.total, "tool"), "own name, and the name clients see")]
         parts += [
             Content.assemble(
-                fit(one_line(tool.name), width), "  ", line(tool.public or "not offered", "$muted")
+                fit(tool.name, width), "  ", line(tool.public or "not offered", "$muted")
             )
             for tool in shown
         ]

@@ -1,34 +1,19 @@
-"""The last line: what the keys do for the server under the cursor."""
+"""The last line: what the keys do for what is under the cursor."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from textual import events
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from mcpmux_tui.ui.keys import (
-    CONNECT,
-    COPY,
-    FILTER,
-    FOOTER,
-    IMPORT,
-    LOG_OUT,
-    PALETTE,
-    QUIT,
-    RESTART,
-    TOGGLE,
-    TYPING,
-    Context,
-    Key,
-    label,
-    refusal,
-)
+from mcpmux_tui.ui.keys import HELP, TYPING, Context, Key, label, refusal
 
 _GAP = 2
-_GIVE_WAY = (PALETTE, IMPORT, LOG_OUT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +30,17 @@ class Hint:
         return len(self.key.shown) + 1 + len(self.label)
 
 
-def hints(context: Context, width: int) -> tuple[Hint, ...]:
+def hints(keys: Iterable[Key], context: Context, width: int) -> tuple[Hint, ...]:
     """The keys that fit: shorter labels first, then fewer, grey ones first; never without `?`."""
     if context.typing:
-        return tuple(Hint(k, k.label, True) for k in TYPING)
-    full = [Hint(k, label(k, context), not refusal(k, context)) for k in FOOTER]
-    chosen = full
+        return tuple(Hint(key, key.label, True) for key in TYPING)
+    placed = sorted((key for key in keys if key.footer is not None), key=lambda k: k.footer or 0)
+    chosen = [Hint(key, label(key, context), not refusal(key, context)) for key in placed]
     if _width(chosen) > width:
-        chosen = [Hint(h.key, h.key.short or h.label, h.enabled) for h in full]
-    for spare in sorted(_GIVE_WAY, key=lambda k: not refusal(k, context)):
-        if _width(chosen) > width:
-            chosen = [hint for hint in chosen if hint.key is not spare]
+        chosen = [Hint(h.key, h.key.short or h.label, h.enabled) for h in chosen]
+    for spare in sorted(chosen, key=lambda hint: (hint.enabled, hint.key.keep)):
+        if _width(chosen) > width and spare.key is not HELP:
+            chosen.remove(spare)
     return tuple(chosen)
 
 
@@ -64,15 +49,16 @@ def _width(chosen: list[Hint]) -> int:
 
 
 class KeyBar(Widget):
-    """Keys with labels that follow the row; each can be clicked."""
+    """Keys with labels that follow the cursor; each can be clicked."""
 
     ALLOW_SELECT = False
 
-    context: reactive[Context] = reactive(Context(None))
+    shown: reactive[tuple[tuple[Key, ...], Context]] = reactive(((), Context()))
+    """The keys of the screen, and what decides about them."""
 
     def render(self) -> Content:
         parts: list[Content] = []
-        for hint in hints(self.context, self.size.width):
+        for hint in hints(*self.shown, self.size.width):
             key_style, label_style = ("bold $primary", "") if hint.enabled else ("$muted", "$muted")
             parts.append(
                 Content.assemble(
@@ -81,13 +67,19 @@ class KeyBar(Widget):
             )
         return Content("").join(parts)
 
-    async def on_click(self, event: events.Click) -> None:
+    @dataclass
+    class Pressed(Message):
+        """This key was clicked."""
+
+        key: Key
+
+    def on_click(self, event: events.Click) -> None:
         """Do what the key under the mouse does."""
         event.stop()
         start = 0
-        for hint in hints(self.context, self.size.width):
+        for hint in hints(*self.shown, self.size.width):
             end = start + hint.width + _GAP
             if start <= event.x < end:
-                await self.screen.run_action(hint.key.action)
+                self.post_message(self.Pressed(hint.key))
                 return
             start = end

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from textual import on
@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import Static
 
 from mcpmux_tui.model.server import Action, Health, ServerSnapshot
@@ -21,6 +20,7 @@ from mcpmux_tui.text import one_line
 from mcpmux_tui.ui.content import line
 from mcpmux_tui.ui.keys import MOVES
 from mcpmux_tui.ui.status import RANK, Glyphs
+from mcpmux_tui.ui.widgets.filter_bar import matches
 from mcpmux_tui.ui.widgets.server_row import Cells, ColumnNames, Columns, ServerRow
 
 _TICK = 1.0
@@ -32,18 +32,18 @@ def urgency(server: ServerSnapshot) -> tuple[int, str]:
     return RANK[server.state], server.name
 
 
-def matches(server: ServerSnapshot, query: str) -> bool:
-    """Whether a server is shown under a filter: its name, state or target holds the text.
+ORDERS: Final[Mapping[str, Callable[[ServerSnapshot], tuple[object, ...]]]] = {
+    "urgency": urgency,
+    "name": lambda server: (server.name,),
+    "tools": lambda server: (-server.tools, server.name),
+    "calls": lambda server: (-server.calls, server.name),
+}
+"""What the rows can be sorted by."""
 
-    `!` in front turns the filter round.
-    """
-    query = query.strip().casefold()
-    inverse = query.startswith("!")
-    wanted = query.removeprefix("!").strip()
-    if not wanted:
-        return True
-    text = f"{server.name}\n{server.state.word}\n{server.target}".casefold()
-    return (wanted in text) is not inverse
+
+def shows(server: ServerSnapshot, query: str) -> bool:
+    """Whether a server is shown under a filter: its name, state or target holds the text."""
+    return matches(f"{server.name}\n{server.state.word}\n{server.target}", query)
 
 
 class Rows(VerticalScroll, can_focus=True):
@@ -98,6 +98,9 @@ class ServerList(Vertical):
 
         server: ServerSnapshot | None
 
+    class Opened(Message):
+        """The row under the cursor was double-clicked."""
+
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], float], animated: bool) -> None:
         super().__init__()
         self._glyphs = glyphs
@@ -110,6 +113,7 @@ class ServerList(Vertical):
         self._asked: dict[str, Action] = {}
         self._live = True
         self._query = ""
+        self._order = next(iter(ORDERS))
         self._cursor: str | None = None
         self._spinner: Timer | None = None
 
@@ -138,6 +142,17 @@ class ServerList(Vertical):
         self._query = query
         self._arrange()
 
+    def sort_next(self) -> str:
+        """Sort by the next of ORDERS, and return its name."""
+        names = list(ORDERS)
+        self.sort_by(names[(names.index(self._order) + 1) % len(names)])
+        return self._order
+
+    def sort_by(self, order: str) -> None:
+        """Sort by one of ORDERS."""
+        self._order = order
+        self._arrange()
+
     def mark_asked(self, server: str, action: Action | None) -> None:
         """Show at once what a key has asked of a server, until None is asked."""
         if action is None:
@@ -153,7 +168,8 @@ class ServerList(Vertical):
         width = rows.scrollable_content_region.width
         longest = max((cell_len(one_line(server.name)) for server in self._shown), default=0)
         columns = Columns.of(width, self.screen.size.width, longest)
-        self.query_one(ColumnNames).columns = columns
+        names = self.query_one(ColumnNames)
+        names.columns, names.order = columns, self._order
         for server in self._shown:
             self._rows[server.name].cells = Cells.of(
                 server,
@@ -170,7 +186,9 @@ class ServerList(Vertical):
         rows = self.query_one(Rows)
         before = self.selected
         place = self._place()
-        self._shown = sorted((s for s in self._servers if matches(s, self._query)), key=urgency)
+        self._shown = sorted(
+            (s for s in self._servers if shows(s, self._query)), key=ORDERS[self._order]
+        )
         gone = self._rows.keys() - {server.name for server in self._servers}
         for name in gone:
             self._rows.pop(name).remove()
@@ -199,8 +217,11 @@ class ServerList(Vertical):
 
     def _sort(self, rows: Rows) -> None:
         present = [row for row in rows.children if isinstance(row, ServerRow) and row.is_attached]
-        if present != sorted(present, key=lambda row: urgency(row.server)):
-            rows.sort_children(key=_row_urgency)
+        order = ORDERS[self._order]
+        if present != sorted(present, key=lambda row: order(row.server)):
+            rows.sort_children(
+                key=lambda row: order(row.server) if isinstance(row, ServerRow) else ()
+            )
 
     def _say_no_match(self) -> None:
         notice = self.query_one(".no-match", Static)
@@ -239,6 +260,13 @@ class ServerList(Vertical):
         event.stop()
         self.query_one(Rows).focus()
         self.move_to(event.server)
+        if event.twice:
+            self.post_message(self.Opened())
+
+    @on(ColumnNames.Picked)
+    def _picked(self, event: ColumnNames.Picked) -> None:
+        event.stop()
+        self.sort_by(event.order)
 
     @on(Rows.Move)
     def _move(self, event: Rows.Move) -> None:
@@ -260,7 +288,3 @@ class ServerList(Vertical):
     def _scroll_to_cursor(self) -> None:
         if self._cursor is not None:
             self._rows[self._cursor].scroll_visible(animate=False)
-
-
-def _row_urgency(row: Widget) -> tuple[int, str]:
-    return urgency(row.server) if isinstance(row, ServerRow) else (len(RANK), "")

@@ -127,6 +127,7 @@ class ServerRow(Widget):
         """The row of this server was clicked."""
 
         server: str
+        twice: bool
 
     def __init__(self, server: ServerSnapshot) -> None:
         super().__init__()
@@ -155,7 +156,7 @@ class ServerRow(Widget):
     def on_click(self, event: events.Click) -> None:
         """Move the cursor here."""
         event.stop()
-        self.post_message(self.Clicked(self.server.name))
+        self.post_message(self.Clicked(self.server.name, event.chain > 1))
 
 
 class ColumnNames(Widget):
@@ -164,13 +165,42 @@ class ColumnNames(Widget):
     ALLOW_SELECT: ClassVar[bool] = False
 
     columns: reactive[Columns | None] = reactive(None)
+    order: reactive[str] = reactive("")
+
+    @dataclass
+    class Picked(Message):
+        """Sort by this."""
+
+        order: str
 
     def render(self) -> Content:
         if (columns := self.columns) is None:
             return Content()
-        calls = fit("CALLS", COUNT, right=True) + GAP if columns.calls else ""
-        names = (
-            f"{' ' * _LEAD}{fit('NAME', columns.name)}{GAP}{fit('STATE', WORD)}{GAP}"
-            f"{fit('TOOLS', COUNT, right=True)}{GAP}{calls}{fit('LAST', columns.tail)}"
+        return Content(" " * _LEAD).append(
+            Content("").join(
+                Content.styled(text, "bold $foreground" if order == self.order else "$muted")
+                for text, order in self._cells(columns)
+            )
         )
-        return Content.styled(names, "$muted")
+
+    def _cells(self, columns: Columns) -> list[tuple[str, str]]:
+        """What stands over each column, and what a click there sorts by."""
+        calls = [(fit("CALLS", COUNT, right=True) + GAP, "calls")] if columns.calls else []
+        return [
+            (fit("NAME", columns.name) + GAP, "name"),
+            (fit("STATE", WORD) + GAP, "urgency"),
+            (fit("TOOLS", COUNT, right=True) + GAP, "tools"),
+            *calls,
+            (fit("LAST", columns.tail), ""),
+        ]
+
+    def on_click(self, event: events.Click) -> None:
+        """Sort by the column under the mouse."""
+        event.stop()
+        end = _LEAD
+        for text, order in self._cells(self.columns) if self.columns is not None else []:
+            end += len(text)
+            if event.x < end:
+                if order:
+                    self.post_message(self.Picked(order))
+                return

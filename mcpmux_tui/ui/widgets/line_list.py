@@ -1,0 +1,147 @@
+"""A long list of lines, of which only those in view are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+from mcpmux_tui.ui.keys import MOVES
+
+T = TypeVar("T")
+Draw = Callable[[T, int], Content]
+"""Draws one item in so many cells."""
+
+
+class LineList(ScrollView, Generic[T], can_focus=True):
+    """Items of one line each, with a cursor on one of them."""
+
+    ALLOW_MAXIMIZE = True
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"line-list--line", "line-list--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
+
+    class Moved(Message):
+        """The cursor is on another item."""
+
+    @dataclass
+    class Chosen(Message):
+        """The item under the cursor was double-clicked."""
+
+        index: int
+
+    def __init__(self, draw: Draw[T], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._draw = draw
+        self._items: Sequence[T] = ()
+        self._cursor = 0
+
+    @property
+    def items(self) -> Sequence[T]:
+        """What is listed."""
+        return self._items
+
+    @property
+    def cursor(self) -> int:
+        """The place of the cursor."""
+        return self._cursor
+
+    @property
+    def selected(self) -> T | None:
+        """The item under the cursor."""
+        return self._items[self._cursor] if self._cursor < len(self._items) else None
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the cursor is on the last item."""
+        return self._cursor >= len(self._items) - 1
+
+    def show(self, items: Sequence[T], cursor: int) -> None:
+        """List these, the cursor on the item of this place."""
+        self._items = items
+        self.virtual_size = Size(0, len(items))
+        self._cursor = max(0, min(cursor, len(items) - 1))
+        self.refresh()
+        self._keep_in_view()
+        self.post_message(self.Moved())
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on the item of this place."""
+        index = max(0, min(index, len(self._items) - 1))
+        if index != self._cursor:
+            before, self._cursor = self._cursor, index
+            self._redraw(before)
+            self._redraw(index)
+            self._keep_in_view()
+            self.post_message(self.Moved())
+
+    def redraw(self) -> None:
+        """Draw what is in view anew."""
+        self.refresh()
+
+    def _redraw(self, index: int) -> None:
+        self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
+
+    def _keep_in_view(self) -> None:
+        if self._items:
+            self.scroll_to_region(Region(0, self._cursor, 1, 1), animate=False, x_axis=False)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in view."""
+        self.call_after_refresh(self._keep_in_view)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the view."""
+        index = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        parts = ["line-list--line"]
+        if index == self._cursor and self._items:
+            parts.append("line-list--cursor")
+        style = self.get_visual_style(*parts)
+        if index >= len(self._items):
+            return Strip.blank(width, style.rich_style)
+        content = self._draw(self._items[index], width)
+        strips = Visual.to_strips(self, content, width, 1, style, pad=True)
+        return strips[0] if strips else Strip.blank(width, style.rich_style)
+
+    def action_down(self) -> None:
+        """Move to the next item."""
+        self.move_to(self._cursor + 1)
+
+    def action_up(self) -> None:
+        """Move to the item before."""
+        self.move_to(self._cursor - 1)
+
+    def action_first(self) -> None:
+        """Move to the first item."""
+        self.move_to(0)
+
+    def action_last(self) -> None:
+        """Move to the last item."""
+        self.move_to(len(self._items) - 1)
+
+    def action_page_down(self) -> None:
+        """Move half a page on."""
+        self.move_to(self._cursor + max(1, self.size.height // 2))
+
+    def action_page_up(self) -> None:
+        """Move half a page back."""
+        self.move_to(self._cursor - max(1, self.size.height // 2))
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor here; a second click chooses the item."""
+        index = event.y + self.scroll_offset.y
+        if index < len(self._items):
+            event.stop()
+            self.focus()
+            self.move_to(index)
+            if event.chain > 1:
+                self.post_message(self.Chosen(index))
