@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mcpmux_tui.model.spec import Config, ServerSpec
+from mcpmux_tui.model.spec import Config, ServerSpec, ToolFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class Plan:
 def diff(old: Config, new: Config) -> Plan:
     """Return what changes from `old` to `new`.
 
-    A warning is about an entry's words, often because of another entry, so it changes no server.
+    What only clients see of a server, and what is said of its entry, changes no server.
     """
     before = {spec.name: spec for spec in old.servers}
     after = {spec.name: spec for spec in new.servers}
     both = [spec for name, spec in after.items() if name in before]
-    same = {spec.name for spec in both if _bare(spec) == _bare(before[spec.name])}
+    same = {spec.name for spec in both if _run(spec) == _run(before[spec.name])}
     return Plan(
         added=tuple(spec for name, spec in after.items() if name not in before),
         removed=tuple(spec for name, spec in before.items() if name not in after),
@@ -34,5 +34,6 @@ def diff(old: Config, new: Config) -> Plan:
     )
 
 
-def _bare(spec: ServerSpec) -> ServerSpec:
-    return replace(spec, warnings=())
+def _run(spec: ServerSpec) -> ServerSpec:
+    """What decides how a server is run."""
+    return replace(spec, warnings=(), prefix=None, tools=ToolFilter(), instructions=False)

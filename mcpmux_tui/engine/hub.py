@@ -382,6 +382,8 @@ class Hub:
             spec.name: self._supervisors.get(spec.name) or self._supervisor(spec)
             for spec in config.servers
         }
+        for spec in changes.unchanged:
+            self._supervisors[spec.name].describe(spec)
         for spec in changes.removed:
             self._cache.forget(spec.name)
             self._redacted.pop(spec.name, None)

@@ -138,6 +138,12 @@ class Supervisor:
         """The entry this server was made from."""
         return self._spec
 
+    def describe(self, spec: ServerSpec) -> None:
+        """Take over an entry that says how clients see the server, not how it runs."""
+        if spec != self._spec:
+            self._spec = spec
+            self._set(self._condition)
+
     @property
     def snapshot(self) -> ServerSnapshot:
         """The server at this moment."""

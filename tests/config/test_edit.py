@@ -24,6 +24,7 @@ from pydantic import JsonValue
 
 from mcpmux_tui.config import edit
 from mcpmux_tui.config.file import load, parse
+from mcpmux_tui.config.show import entry_text
 from mcpmux_tui.model.errors import ConfigError, UsageError
 from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
 
@@ -477,3 +478,48 @@ def test_a_text_that_looks_like_toml_stays_a_text(tmp_path: Path) -> None:
     servers = tomllib.loads(path.read_text(encoding="utf-8"))["servers"]
     assert list(servers) == ["a"]
     assert servers["a"]["args"] == [evil]
+
+
+def test_a_tool_is_hidden_and_offered_again_with_comments_kept(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('# mine\n[servers.a]\ncommand = "x" # here\n', encoding="utf-8")
+    edit.offer_tool(path, "a", "drop", False)
+    edit.offer_tool(path, "a", "odd[1]*", False)
+    (spec,) = load(path, required=True).servers
+    assert spec.tools.deny == ("drop", "odd[[]1][*]")
+    assert "# mine" in path.read_text(encoding="utf-8")
+    assert "# here" in path.read_text(encoding="utf-8")
+    edit.offer_tool(path, "a", "odd[1]*", True)
+    edit.offer_tool(path, "a", "drop", True)
+    (spec,) = load(path, required=True).servers
+    assert spec.tools.deny == ()
+
+
+def test_what_a_pattern_hides_is_not_offered_by_guesswork(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    entry = '[servers.a]\ncommand = "x"\ntools = { allow = ["get_*"], deny = ["drop_*"] }\n'
+    path.write_text(entry, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"A pattern in `tools.deny` of a hides drop_all"):
+        edit.offer_tool(path, "a", "drop_all", True)
+    assert path.read_text(encoding="utf-8") == entry
+    edit.offer_tool(path, "a", "set", True)
+    (spec,) = load(path, required=True).servers
+    assert spec.tools.allow == ("get_*", "set")
+
+
+@pytest.mark.behaviour("F9")
+def test_an_entry_is_shown_as_it_stands_without_its_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '# mine\n[servers.a]\ncommand = "x"\n'
+        'env = { API_KEY = "hunter2-secret", REF = "${secret:REF}", LEVEL = "info" }\n',
+        encoding="utf-8",
+    )
+    line, text = entry_text(path, "a")
+    assert line == 2
+    assert "hunter2" not in text
+    assert 'API_KEY = "****"' in text
+    assert 'REF = "${secret:REF}"' in text
+    assert 'LEVEL = "info"' in text
+    with pytest.raises(UsageError, match="no server named b"):
+        entry_text(path, "b")

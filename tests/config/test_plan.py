@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from mcpmux_tui.config.plan import Plan, diff
-from mcpmux_tui.model.spec import Config, EntryProblem, HttpLaunch, ServerSpec, StdioLaunch
+from mcpmux_tui.model.spec import (
+    Config,
+    EntryProblem,
+    HttpLaunch,
+    ServerSpec,
+    StdioLaunch,
+    ToolFilter,
+)
 
 A = ServerSpec("a", StdioLaunch("x", env={"A": "1"}))
 B = ServerSpec("b", HttpLaunch("https://b.example"))
@@ -30,7 +37,7 @@ def test_the_same_config_asks_nothing() -> None:
     [
         replace(A, launch=StdioLaunch("x", env={"A": "2"})),
         replace(A, enabled=False),
-        replace(A, prefix=""),
+        replace(A, timeout=5),
         replace(A, launch=None, problem=EntryProblem("why")),
     ],
 )
@@ -38,6 +45,14 @@ def test_any_other_field_changes_a_server(changed: ServerSpec) -> None:
     assert diff(Config((A,)), Config((changed,))) == Plan(changed=(changed,))
 
 
-def test_a_new_warning_restarts_nothing() -> None:
-    warned = replace(A, warnings=("clashes with b",))
-    assert diff(Config((A,)), Config((warned,))) == Plan(unchanged=(warned,))
+@pytest.mark.parametrize(
+    "told",
+    [
+        replace(A, warnings=("clashes with b",)),
+        replace(A, prefix=""),
+        replace(A, tools=ToolFilter(deny=("drop_*",))),
+        replace(A, instructions=True),
+    ],
+)
+def test_what_only_clients_and_people_see_restarts_nothing(told: ServerSpec) -> None:
+    assert diff(Config((A,)), Config((told,))) == Plan(unchanged=(told,))

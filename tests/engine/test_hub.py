@@ -157,6 +157,29 @@ async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
     assert not list((tmp_path / "state" / "lists").iterdir())
 
 
+@pytest.mark.behaviour("AMG-R07")
+async def test_a_hidden_tool_is_gone_for_clients_while_its_server_runs_on(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a"), entry("b")) as hub:
+        await until(hub, lambda: {state(hub, name) for name in "ab"} == {Health.CONNECTED})
+        pids = [hub.supervisor(name).snapshot.pid for name in "ab"]
+        doors = Doors(hub).handlers()
+        await doors["offer"]({"server": "a", "tool": "echo", "offered": False})
+        await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
+        page = await doors["items"]({"server": None, "kind": "tools", "limit": 2_000})
+        assert isinstance(page, Items)
+        echoes = {item.server: item.public for item in page.items if item.name == "echo"}
+        assert echoes == {"a": "", "b": "b__echo"}
+        async with peer(f"{hub.url}", "2025-11-25", token="t") as client:
+            names = {tool["name"] for tool in (await client.request("tools/list"))["tools"]}
+        assert "a__echo" not in names
+        assert "b__echo" in names
+        assert [hub.supervisor(name).snapshot.pid for name in "ab"] == pids
+        await doors["offer"]({"server": "a", "tool": "echo", "offered": True})
+        await until(hub, lambda: hub.proxy.public_name("a", Kind.TOOLS, "echo") == "a__echo")
+        shown = await doors["entry"]({"server": "a"})
+        assert "[servers.a]" in str(shown)
+
+
 @pytest.mark.behaviour("H13")
 async def test_after_a_sleep_every_server_is_looked_at(tmp_path: Path) -> None:
     asleep = asyncio.Event()

@@ -20,7 +20,7 @@ from mcpmux_tui.model.question import Field
 from mcpmux_tui.ui.content import counted, fit, line, plain
 from mcpmux_tui.ui.dialogs.try_item import TryDialog
 from mcpmux_tui.ui.door import Door
-from mcpmux_tui.ui.keys import COPY_NAME, ITEM_KEYS, OFFER, TRY, Key
+from mcpmux_tui.ui.keys import COPY_NAME, ITEM_KEYS, OFFER, TRY, Context, Key, refusal
 from mcpmux_tui.ui.tasks import Tasks
 from mcpmux_tui.ui.toasts import toast, toast_error
 from mcpmux_tui.ui.widgets.filter_bar import matches
@@ -63,6 +63,7 @@ class Catalog(Container):
         self._skipped: tuple[str, ...] = ()
         self._query = ""
         self._told: object = None
+        self._seen: ItemLine | None = None
         self._asking: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._work = Tasks(self)
@@ -165,16 +166,19 @@ class Catalog(Container):
     @on(LineList.Moved)
     def _moved(self, event: LineList.Moved) -> None:
         event.stop()
+        item = self.selected
+        self.post_message(self.Moved())
+        if item is not None and item == self._seen:
+            return
+        self._seen = item
         if self._looking is not None:
             self._looking.cancel()
-        item = self.selected
         if item is None:
             nothing = f'Nothing matches "{self._query.strip()}". esc clears.'
             self._about(line(nothing if self._items else _EMPTY[self._kind], "$muted"))
         else:
             self._about(_told(item, None, self._skipped))
             self._looking = self._work.start(self._look(item))
-        self.post_message(self.Moved())
 
     @on(LineList.Chosen)
     def _chosen(self, event: LineList.Chosen) -> None:
@@ -197,9 +201,10 @@ class Catalog(Container):
         self.query_one("#about").scroll_home(animate=False)
 
     def _refused(self, key: Key) -> bool:
-        from mcpmux_tui.ui.screens.page import Page
-
-        return isinstance(self.screen, Page) and self.screen.refused(key)
+        context = Context(item=self.selected, engine=not self._door.ended)
+        if why := refusal(key, context):
+            toast(self, why, "warning")
+        return bool(why)
 
     def action_choose(self) -> None:
         """Try the item."""

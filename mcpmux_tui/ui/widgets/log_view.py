@@ -26,7 +26,7 @@ from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.paths import shown
 from mcpmux_tui.ui.content import clock_time, fit, line, plain
 from mcpmux_tui.ui.door import Door
-from mcpmux_tui.ui.keys import LOG_KEYS
+from mcpmux_tui.ui.keys import LOG_KEYS, MATCH_NEXT, Context, refusal
 from mcpmux_tui.ui.tasks import Tasks
 from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.filter_bar import matches
@@ -228,6 +228,9 @@ class LogView(Vertical):
 
     def action_match(self, step: int) -> None:
         """Go to the next line that holds the text."""
+        if not self._query or self._hides:
+            toast(self, refusal(MATCH_NEXT, Context()), "warning")
+            return
         here, end = self.lines.cursor, len(self.lines.items) if step > 0 else -1
         if not self._find(range(here + step, end, step)):
             toast(self, f"No line holds {self._query!r} this way.", "warning")
@@ -244,8 +247,10 @@ class LogView(Vertical):
     def action_copy_line(self) -> None:
         """Copy the line under the cursor."""
         row = self.lines.selected
-        if row is not None and row.entry is not None:
-            self._work.start(self._copy(row.entry.text))
+        if row is None:
+            toast(self, "There is no line to copy.", "warning")
+        else:
+            self._work.start(self._copy(row.text if row.entry is None else row.entry.text))
 
     async def _copy(self, text: str) -> None:
         toast(self, f"The line is {await self._door.copy(text)}.")

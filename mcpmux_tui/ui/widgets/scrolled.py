@@ -13,6 +13,7 @@ from mcpmux_tui.ui.keys import MOVES
 class Scrolled(VerticalScroll, can_focus=True):
     """Scrolls with the keys that move the cursor in the list."""
 
+    ALLOW_MAXIMIZE = True
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
 
     def action_down(self) -> None:

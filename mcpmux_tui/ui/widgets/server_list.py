@@ -49,6 +49,7 @@ def shows(server: ServerSnapshot, query: str) -> bool:
 class Rows(VerticalScroll, can_focus=True):
     """The scrolling part of the list; takes the keys that move the cursor."""
 
+    ALLOW_MAXIMIZE = True
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
 
     @dataclass
