@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 UPDATE_INTERVAL = 0.1
 """Seconds between two updates to a door."""
 
-LOOK_INTERVAL = 5.0
+LOOK_INTERVAL = 1.0
 """Seconds after which a door is told what time alone has changed, such as a client that left."""
 REQUESTS = 32
 """Requests of one door under way at once; what comes then waits in its socket."""

@@ -90,6 +90,27 @@ def remove(number: Number) -> Note:
     return _notes.pop(number, None) or _missing(number)
 
 
+@server.resource("note://all", mime_type="text/plain")
+def every_note() -> str:
+    """All notes, newest first, one a line."""
+    return "\n".join(f"{note.number}  {note.text}" for note in reversed(_notes.values()))
+
+
+@server.resource("note://{number}", mime_type="text/plain")
+def one_note(number: str) -> str:
+    """One note by its number."""
+    return read(int(number)).text if number.isdecimal() else _missing(0).text
+
+
+@server.prompt()
+def summary(
+    tag: Annotated[str, Field(description="Only notes with this tag; empty for all")] = "",
+) -> str:
+    """Ask the model to sum the notes up."""
+    which = f"the notes tagged {tag}" if tag else "all notes"
+    return f"Read {which} with the `list` tool and sum them up in three sentences."
+
+
 def _missing(number: int) -> Note:
     raise ToolError(f"There is no note {number}. `list` shows the notes there are.")
 

@@ -227,9 +227,18 @@ class Hub:
                 }
         if snapshot.state is Health.NEEDS_SIGN_IN:
             changes |= self._signing_in(snapshot)
+        if snapshot.state is Health.CONNECTING and (said := self._last_said(snapshot)):
+            changes["summary"] = f"{snapshot.summary}: {said}"
         if warnings:
             changes["warnings"] = (*snapshot.warnings, *warnings)
         return snapshot.model_copy(update=changes) if changes else snapshot
+
+    def _last_said(self, snapshot: ServerSnapshot) -> str:
+        """What a server last wrote of its start: a package runner may take minutes."""
+        for last in self.logs.page(snapshot.name, limit=1):
+            if last.source == "stderr" and last.time >= (snapshot.since or 0):
+                return last.text[:100]
+        return ""
 
     def _without_secrets(self, snapshot: ServerSnapshot) -> ServerSnapshot:
         """The same, each looked through once: most rows stay as they are most of the time."""

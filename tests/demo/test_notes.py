@@ -41,6 +41,17 @@ async def test_notes_are_kept_in_both_eras(open_stdio: Open, mode: Mode) -> None
         assert (await call(client, "add", text="again"))["number"] == 3
 
 
+async def test_notes_are_resources_and_can_be_asked_about(open_stdio: Open, mode: Mode) -> None:
+    async with open_stdio("notes", mode) as client:
+        await call(client, "add", text="Buy milk")
+        listed = [str(each.uri) for each in (await client.list_resources()).resources]
+        assert listed == ["note://all"]
+        assert "1  Buy milk" in str(await client.read_resource("note://all"))
+        assert "Buy milk" in str(await client.read_resource("note://1"))
+        prompt = await client.get_prompt("summary", {"tag": "home"})
+        assert "tagged home" in str(prompt.messages)
+
+
 async def test_a_disabled_copy_works_once_it_is_enabled(open_stdio: Open) -> None:
     async with open_stdio("scratchpad", "auto") as client:
         assert await call(client, "list") == {"result": []}

@@ -180,6 +180,15 @@ async def test_a_hidden_tool_is_gone_for_clients_while_its_server_runs_on(tmp_pa
         assert "[servers.a]" in str(shown)
 
 
+async def test_a_slow_start_shows_what_its_runner_says(tmp_path: Path) -> None:
+    runner = "echo 'added 40 packages' >&2; sleep 30"
+    slow = f"[servers.slow]\ncommand = 'sh'\nargs = ['-c', {runner!r}]\n"
+    async with running(tmp_path, slow) as hub:
+        await until(
+            hub, lambda: hub.snapshot().servers[0].summary == "starting sh: added 40 packages"
+        )
+
+
 @pytest.mark.behaviour("H13")
 async def test_after_a_sleep_every_server_is_looked_at(tmp_path: Path) -> None:
     asleep = asyncio.Event()
