@@ -107,6 +107,9 @@ class Posed:
         proxy = snapshot.proxy.model_copy(update={"url": own, "pid": 20_100})
         return snapshot.model_copy(update={"servers": servers, "proxy": proxy})
 
+    async def detach(self) -> None:
+        await self._client.detach()
+
     async def end_leftovers(self) -> None:
         await self._client.end_leftovers()
 

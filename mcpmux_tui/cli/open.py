@@ -18,8 +18,10 @@ from mcpmux_tui.model.errors import AlreadyRunning, McpmuxError, NoEngine, Usage
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
+    from mcpmux_tui.ui.app import Left
 
 _ATTACH_LIMIT = 10.0
+_GOES_ON = "mcpmux goes on in the background: `mcpmux` opens it again, `mcpmux stop` ends it."
 
 
 def open_instance(instance: Instance, *, port: int | None, auth: bool) -> int:
@@ -46,7 +48,7 @@ async def _open(options: Options) -> int:
     deadline = asyncio.get_running_loop().time() + _ATTACH_LIMIT
     while True:
         if (client := await _running(options)) is not None:
-            return await _show(client, options, owner=False)
+            return (await _show(client, options, owner=False)).code
         try:
             engine = await EngineProcess.start(options)
         except McpmuxError as error:
@@ -60,13 +62,17 @@ async def _open(options: Options) -> int:
 
 
 async def _own(engine: EngineProcess, options: Options) -> int:
+    detached = False
     try:
-        return await _show(await Client.connect(options.folder), options, owner=True)
+        left = await _show(await Client.connect(options.folder), options, owner=True)
+        detached = left.detached
+        return left.code
     finally:
         # The window may be closed already.
         with contextlib.suppress(OSError):
-            click.echo("Stopping the servers…", err=True)
-        await engine.stop()
+            click.echo(_GOES_ON if detached else "Stopping the servers…", err=True)
+        if not detached:
+            await engine.stop()
 
 
 async def _running(options: Options) -> Client | None:
@@ -83,7 +89,7 @@ async def _running(options: Options) -> Client | None:
     return client
 
 
-async def _show(client: Client, options: Options, *, owner: bool) -> int:
+async def _show(client: Client, options: Options, *, owner: bool) -> Left:
     from mcpmux_tui.ui import app
 
     async with client:

@@ -216,6 +216,10 @@ class Client:
         """End what an earlier run left behind. Raises ControlError."""
         await self._request("end_leftovers", {})
 
+    async def detach(self) -> None:
+        """Have the engine go on when the door that owns it leaves. Raises ControlError."""
+        await self._request("detach", {})
+
     async def stop(self) -> None:
         """Ask the engine to end; returns when the connection has closed."""
         await self._request("stop", {})

@@ -28,10 +28,12 @@ Params = Mapping[str, JsonValue]
 
 
 class Doors:
-    """Answers doors; `stop` is set when one asks the engine to end."""
+    """Answers doors; `stop` is set when one asks the engine to end, `detached` when its owner
+    leaves it to go on."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, detached: asyncio.Event | None = None) -> None:
         self._hub = hub
+        self._detached = detached or asyncio.Event()
         self.stop = asyncio.Event()
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -68,6 +70,7 @@ class Doors:
             "import": self._import,
             "reload": self._reload,
             "end_leftovers": self._end_leftovers,
+            "detach": self._detach,
             "stop": self._stop,
         }
 
@@ -237,6 +240,9 @@ class Doors:
 
     async def _end_leftovers(self, _: Params) -> None:
         await self._hub.end_leftovers()
+
+    async def _detach(self, _: Params) -> None:
+        self._detached.set()
 
     async def _stop(self, _: Params) -> None:
         self.stop.set()

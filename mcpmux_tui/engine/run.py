@@ -35,7 +35,8 @@ async def run(
     """Run an engine until it is told to stop; return its exit code.
 
     `started` is awaited when everything listens; a code it returns ends the engine at once.
-    With `owned`, end of file on stdin stops the engine too. Raises AlreadyRunning, ConfigError,
+    With `owned`, end of file on stdin stops the engine too, unless its owner let it go before.
+    Raises AlreadyRunning, ConfigError,
     UsageError, and PortInUse if `port_required`.
     """
     instance = options.instance
@@ -43,8 +44,9 @@ async def run(
     _raise_descriptor_limit()
     lock = InstanceLock.acquire(instance)
     try:
-        async with _stop_signals(owned=owned) as stop, _demo_servers(options):
-            return await _serve(options, stop, started, port_required=port_required)
+        detached = asyncio.Event()
+        async with _stop_signals(detached, owned=owned) as stop, _demo_servers(options):
+            return await _serve(options, stop, detached, started, port_required=port_required)
     finally:
         lock.release()
 
@@ -58,7 +60,12 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _serve(
-    options: Options, stop: asyncio.Event, started: Started, *, port_required: bool
+    options: Options,
+    stop: asyncio.Event,
+    detached: asyncio.Event,
+    started: Started,
+    *,
+    port_required: bool,
 ) -> int:
     instance = options.instance
     config = await asyncio.to_thread(file.load, instance.config, required=instance.required)
@@ -70,7 +77,7 @@ async def _serve(
         login_shell=None if options.from_shell else LoginShell(os.environ),
     )
     logs.redact(hub.redactor.clean)
-    doors = Doors(hub)
+    doors = Doors(hub, detached)
     control = ControlServer(handlers=doors.handlers(), snapshot=hub.snapshot)
     hub.publish = control.publish
     try:
@@ -103,7 +110,7 @@ async def _until_told(started: Awaitable[int | None], *stops: asyncio.Event) -> 
 
 
 @asynccontextmanager
-async def _stop_signals(*, owned: bool) -> AsyncIterator[asyncio.Event]:
+async def _stop_signals(detached: asyncio.Event, *, owned: bool) -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -114,7 +121,8 @@ async def _stop_signals(*, owned: bool) -> AsyncIterator[asyncio.Event]:
     def owner_says() -> None:
         if not os.read(owner, 1024):
             loop.remove_reader(owner)
-            stop.set()
+            if not detached.is_set():
+                stop.set()
 
     if owned:
         loop.add_reader(owner, owner_says)

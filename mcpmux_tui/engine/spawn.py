@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 
 from pydantic import ValidationError
 
@@ -19,8 +20,11 @@ STOP_LIMIT = 10.0
 class EngineProcess:
     """An engine this process owns."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        # Not asyncio's: that kills what outlives its owner, and this may be left to go on.
         self._process = process
+        # An engine that ended is to be gone, whether or not anybody asks how.
+        threading.Thread(target=process.wait, name="engine-reaper", daemon=True).start()
 
     @classmethod
     async def start(cls, options: Options) -> EngineProcess:
@@ -28,12 +32,11 @@ class EngineProcess:
 
         Raises the engine's own reason as ControlError, with the exit code that belongs to it.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # a file named like a module in the current folder must not be imported
-            "-m",
-            "mcpmux_tui.engine",
-            options.model_dump_json(),
+        # -P: a file named like a module in the current folder must not be imported.
+        command = [sys.executable, "-P", "-m", "mcpmux_tui.engine", options.model_dump_json()]
+        process = await asyncio.to_thread(
+            subprocess.Popen,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -55,7 +58,8 @@ class EngineProcess:
         return engine
 
     async def _first_line(self) -> bytes:
-        return b"" if self._process.stdout is None else await self._process.stdout.readline()
+        out = self._process.stdout
+        return b"" if out is None else await asyncio.to_thread(out.readline)
 
     async def stop(self) -> int:
         """Close the owner's pipe and wait for the engine's orderly end; return its exit code.
@@ -65,12 +69,14 @@ class EngineProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            async with asyncio.timeout(STOP_LIMIT):
-                return await self._process.wait()
-        except TimeoutError:
+            return await asyncio.to_thread(self._process.wait, STOP_LIMIT)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            await self._process.wait()
+            await asyncio.to_thread(self._process.wait)
             raise McpmuxError(
                 f"The engine did not stop within {STOP_LIMIT:g} seconds and was killed.",
                 "Servers it started may still run.",
             ) from None
+        finally:
+            if self._process.stdout is not None:
+                self._process.stdout.close()

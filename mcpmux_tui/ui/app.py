@@ -7,6 +7,7 @@ import gc
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,8 +34,18 @@ from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
 
-async def run(engine: Engine, *, owner: bool, state: Path) -> int:
-    """Show `engine` until the person leaves, and return the exit code.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a person left the UI."""
+
+    code: int
+    """For the shell."""
+    detached: bool = False
+    """The engine is to go on, though this door started it."""
+
+
+async def run(engine: Engine, *, owner: bool, state: Path) -> Left:
+    """Show `engine` until the person leaves.
 
     `owner`: this door started the engine, which stops with it. Crash reports go to the folder
     `state`. The caller's terminal is restored on SIGTERM, SIGHUP and SIGINT too.
@@ -49,7 +60,7 @@ async def run(engine: Engine, *, owner: bool, state: Path) -> int:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
-    return app.return_code or 0
+    return Left(app.return_code or 0, detached=app.detached)
 
 
 class McpmuxApp(CrashGuard):
@@ -71,6 +82,7 @@ class McpmuxApp(CrashGuard):
         animated: bool | None = None,
     ) -> None:
         super().__init__(state, driver_class=TerminalDriver)
+        self.detached = False
         self._work = Tasks(self)
         self._watching: asyncio.Task[None] | None = None
         glyphs = glyphs or glyphs_for_terminal()
@@ -170,9 +182,18 @@ class McpmuxApp(CrashGuard):
         if self._door.ended:
             self.exit(return_code=1)
         elif self._door.owner and clients and not asked:
-            self.push_screen(QuitDialog(clients), self._answered)
+            keep = None if snapshot is None or snapshot.demo else self._leave_it_running
+            self.push_screen(QuitDialog(clients, keep), self._answered)
         else:
             self.exit()
+
+    def _leave_it_running(self) -> None:
+        self._work.start(self._let_go())
+
+    async def _let_go(self) -> None:
+        await self._door.engine.detach()
+        self.detached = True
+        self.exit()
 
     def _answered(self, quit_now: bool | None) -> None:
         if quit_now:

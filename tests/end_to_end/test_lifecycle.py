@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.end_to_end.program import RAW_STDIO, Home, Served, Terminal, eventually
+from tests.end_to_end.wire import http_wire
 from tests.fixtures import fake_docker
 from tests.fixtures.http_peer import Refused, peer
 from tests.fixtures.raw_http import RawHttp
@@ -297,6 +298,31 @@ def test_a_second_mcpmux_attaches_and_its_quitting_stops_nothing(home: Home) -> 
         first.press("q")
         first.finish()
     assert home.survivors() == []
+
+
+async def test_an_engine_that_was_let_go_serves_on_until_it_is_told_to_stop(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    config = ("--config", str(home.config))
+    with Terminal(home, *config, "--port", "0") as terminal:
+        await asyncio.to_thread(terminal.wait_for, "alpha")
+        await asyncio.to_thread(eventually, lambda: all_up(home), 20, "connected")
+        url = json.loads(home.run("status", "--json", *config).out)["proxy"]["url"]
+        token = home.run("token", *config).out.strip()
+        async with http_wire("legacy", url, token) as agent:
+            await asyncio.to_thread(terminal.wait_for, "1 client")
+            terminal.press("q")
+            await asyncio.to_thread(terminal.wait_for, "Keep the proxy running")
+            terminal.press("d")
+            assert await asyncio.to_thread(terminal.finish) == 0
+            assert "goes on in the background" in terminal.text
+            assert await agent.call("alpha__echo", {"text": "still here"})
+    assert home.run("status", *config).code == 0
+    with Terminal(home, *config) as again:
+        await asyncio.to_thread(again.wait_for, "alpha")
+        again.press("q")
+        assert await asyncio.to_thread(again.finish) == 0
+    assert home.run("stop", *config).code == 0
+    await asyncio.to_thread(eventually, lambda: home.survivors() == [], 10, "all gone")
 
 
 def test_without_a_terminal_nothing_starts_and_one_line_says_what_to_use(home: Home) -> None:

@@ -140,6 +140,7 @@ class FakeEngine:
         self.log_requests: list[tuple[str, int]] = []
         self._changed = asyncio.Event()
         self._ended = False
+        self.detached = False
 
     def update(self, **values: object) -> None:
         """Change fields of the snapshot."""
@@ -344,6 +345,10 @@ class FakeEngine:
     async def end_leftovers(self) -> None:
         await self._answer()
         self.update(leftovers=())
+
+    async def detach(self) -> None:
+        await self._answer()
+        self.detached = True
 
     async def _answer(self) -> None:
         await self.gate.wait()

@@ -30,7 +30,8 @@ class CrashingEngine(FakeEngine):
 async def main() -> int:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     kind = CrashingEngine if "crash" in sys.argv else FakeEngine
-    return await run(kind(every_state()), owner=True, state=Path(sys.argv[1]))
+    left = await run(kind(every_state()), owner=True, state=Path(sys.argv[1]))
+    return left.code
 
 
 if __name__ == "__main__":

@@ -320,3 +320,21 @@ async def test_who_disturbs_nobody_just_leaves(owner: bool, tmp_path: Path) -> N
     async with driving(FakeEngine([server("a")], proxy=proxy), tmp_path, owner=owner) as ui:
         await ui.press("q")
         assert ui.app.return_code == 0
+
+
+@pytest.mark.parametrize("demo", [False, True])
+async def test_the_proxy_can_be_left_to_go_on_but_not_the_demos(demo: bool, tmp_path: Path) -> None:
+    proxy = ProxySnapshot(url=URL, pid=1, clients=1)
+    engine = FakeEngine([server("a")], proxy=proxy)
+    engine.update(demo=demo)
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("q")
+        await ui.shows("1 client is connected.")
+        assert ("Keep the proxy running" in ui.text) is not demo
+        await ui.press("d")
+        if demo:
+            assert not engine.detached
+            return
+        await ui.until(lambda: ui.app.return_code == 0)
+        assert engine.detached
+        assert ui.app.detached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -19,21 +20,30 @@ class ConfirmDialog(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "answer(False)", "No")]
 
-    def __init__(self, title: str, text: str, *, key: str, yes: str, no: str) -> None:
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        *,
+        key: str,
+        yes: str,
+        no: str,
+        also: tuple[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._text = text
-        self._labels = (key, yes, no)
+        self._choices = [(key, yes), *([also] if also else []), ("esc", no)]
         self._bindings.bind(key, "answer(True)", yes)
 
     def compose(self) -> ComposeResult:
-        key, yes, no = self._labels
         with Vertical(classes="box") as box:
             box.border_title = line(self._title)
             yield Static(line(self._text), markup=False)
             yield Static(
-                Content.assemble(
-                    (key, "bold $primary"), f" {yes}   ", ("esc", "bold $primary"), f" {no}"
+                Content("   ").join(
+                    Content.assemble((key, "bold $primary"), f" {label}")
+                    for key, label in self._choices
                 ),
                 classes="keys",
                 markup=False,
@@ -45,11 +55,23 @@ class ConfirmDialog(ModalScreen[bool]):
 
 
 class QuitDialog(ConfirmDialog):
-    """Asks before clients lose their servers."""
+    """Asks before clients lose their servers; `d` leaves the engine to go on."""
 
-    def __init__(self, clients: int) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "detach", "Keep the proxy running")]
+
+    def __init__(self, clients: int, detach: Callable[[], None] | None) -> None:
         are = "1 client is" if clients == 1 else f"{clients} clients are"
-        super().__init__("Quit mcpmux?", f"{are} connected.", key="q", yes="Quit now", no="Stay")
+        also = ("d", "Keep the proxy running") if detach is not None else None
+        super().__init__(
+            "Quit mcpmux?", f"{are} connected.", key="q", yes="Quit now", no="Stay", also=also
+        )
+        self._leave_running = detach
+
+    def action_detach(self) -> None:
+        """Leave, and let the engine go on."""
+        if self._leave_running is not None:
+            self.dismiss(False)
+            self._leave_running()
 
 
 class LogOutDialog(ConfirmDialog):
