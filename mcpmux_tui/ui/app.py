@@ -16,7 +16,7 @@ from textual.command import Provider
 from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
-from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
+from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
@@ -83,6 +83,7 @@ class McpmuxApp(CrashGuard):
     ) -> None:
         super().__init__(state, driver_class=TerminalDriver)
         self.detached = False
+        self._titled = ""
         self._work = Tasks(self)
         self._watching: asyncio.Task[None] | None = None
         glyphs = glyphs or glyphs_for_terminal()
@@ -129,9 +130,22 @@ class McpmuxApp(CrashGuard):
         self._show(self._door.snapshot or _NOTHING)
 
     def _show(self, snapshot: EngineSnapshot) -> None:
+        self._show_title(snapshot)
         for screen in self.screen_stack:
             if isinstance(screen, Page) and screen.is_mounted:
                 screen.show(snapshot)
+
+    def _show_title(self, snapshot: EngineSnapshot) -> None:
+        states = [server.state for server in snapshot.servers]
+        wanted = [
+            f"{self._door.glyphs.state(state)}{states.count(state)}"
+            for state in (Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.FAILED)
+            if state in states
+        ]
+        title = " ".join([self.TITLE, *wanted])
+        if title != self._titled and isinstance(self._driver, TerminalDriver):
+            self._titled = title
+            self._driver.show_title(title)
 
     @on(Go)
     def _go(self, event: Go) -> None:

@@ -15,6 +15,11 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
 
+_KEEP_TITLE = "\x1b[22;2t"
+_GIVE_TITLE_BACK = "\x1b[23;2t"
+"""xterm's stack of titles; others ignore these."""
+
+
 class Output:
     """A stream that drops what cannot be written any more.
 
@@ -64,6 +69,21 @@ class TerminalDriver(LinuxDriver):
         if self._file is not None:
             # The writer thread uses no more of a stream than this has.
             self._file = Output(self._file)  # type: ignore[assignment]
+
+    def start_application_mode(self) -> None:
+        """Keep the window's title aside."""
+        super().start_application_mode()
+        self.write(_KEEP_TITLE)
+
+    def stop_application_mode(self) -> None:
+        """Give the window its title back."""
+        super().stop_application_mode()
+        self.write(_GIVE_TITLE_BACK)
+        self.flush()
+
+    def show_title(self, title: str) -> None:
+        """Set the window's title, which is our own words and signs alone."""
+        self.write(f"\x1b]2;{title}\x1b\\")
 
     def run_input_thread(self) -> None:
         """Read keys; end the app when there is no terminal to read from."""

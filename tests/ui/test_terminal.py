@@ -175,3 +175,13 @@ async def test_a_terminal_that_is_not_utf_8_gets_ascii(tmp_path: Path) -> None:
         assert await screen.ended() == 0
         assert "\u25cf".encode() not in screen.output
         assert "\u25b2".encode() not in screen.output
+
+
+async def test_the_windows_title_says_what_wants_a_person_and_is_given_back(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows("\x1b]2;mcpmux ▲1 ◆1 ✖1\x1b\\".encode())
+        screen.press(b"q")
+        assert await screen.ended() == 0
+        screen.read()
+        kept, back = screen.output.find(b"\x1b[22;2t"), screen.output.find(b"\x1b[23;2t")
+        assert 0 < kept < screen.output.find(b"\x1b]2;") < back
