@@ -6,12 +6,14 @@ import contextlib
 import copy
 import fcntl
 import glob
+import itertools
 import json
 import os
 import re
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import tomli_w
@@ -32,11 +34,14 @@ _HEADER = """\
 """
 _DRAFT = "mcpmux-"
 _BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
+_KEY_PART = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+""")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
 Rewrite = Callable[[str, str], str]
 """Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
+Changes = Mapping[tuple[str, ...], JsonValue]
+"""New values in an entry by their keys, such as ("env", "API_KEY"); None takes one out."""
 
 
 def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
@@ -97,6 +102,88 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
     _edit(path, change, lambda text: _inline(text, change))
 
 
+def change_server(
+    path: Path, name: str, changes: Changes, *, before: Mapping[str, object], new_name: str
+) -> None:
+    """Change single values of a server's entry and its name; all else stays as it is written.
+
+    `before` is the entry the changes are meant for. Raises UsageError where it is another by now,
+    where the new name is taken or the entry could not be used; else as `remove_server` does.
+    """
+
+    def change(servers: _Servers) -> None:
+        entry = _entry(servers, name)
+        if not isinstance(entry, dict) or entry != before:
+            raise UsageError(
+                f"The entry of {shown_name(name)} was changed since it was shown.",
+                "Open it again; nothing was saved.",
+            )
+        put(entry, changes)
+        if new_name != name and new_name in servers:
+            raise UsageError(f"There is a server named {new_name} already.", "Choose another name.")
+        spec = server_spec(new_name, servers[name], folder=path.parent)
+        if spec.problem is not None:
+            raise UsageError(f"{shown_name(new_name)} cannot be saved. {spec.problem.reason}")
+        if new_name != name:
+            items = [(new_name if key == name else key, item) for key, item in servers.items()]
+            servers.clear()
+            servers.update(items)
+
+    def in_toml(text: str) -> str:
+        for keys, value in _whole_tables(before, changes).items():
+            table = ("servers", name, *keys[:-1])
+            more = None if value is None else _with_key(text, table, keys[-1], value)
+            if more is None or _has(before, keys):
+                more = _inline(text, partial(_put_one, name, keys, value))
+            text = more
+        return _renamed(text, name, new_name)
+
+    _edit(path, change, in_toml)
+
+
+def put(entry: dict[str, object], changes: Changes) -> None:
+    """Put new values into an entry."""
+    for (*outer, last), value in changes.items():
+        table = entry
+        for key in outer:
+            inner = table.get(key)
+            if not isinstance(inner, dict):
+                inner = table[key] = {}
+            table = inner
+        if value is None:
+            table.pop(last, None)
+        else:
+            table[last] = value
+
+
+def _put_one(name: str, keys: tuple[str, ...], value: JsonValue, servers: _Servers) -> None:
+    entry = servers[name]
+    if isinstance(entry, dict):
+        put(entry, {keys: value})
+
+
+def _has(entry: Mapping[str, object], keys: tuple[str, ...]) -> bool:
+    inner: object = entry
+    for key in keys:
+        if not isinstance(inner, dict) or key not in inner:
+            return False
+        inner = inner[key]
+    return True
+
+
+def _whole_tables(before: Mapping[str, object], changes: Changes) -> Changes:
+    """The same changes, those to a table that is not there yet as one: the table."""
+    whole: dict[tuple[str, ...], JsonValue] = {}
+    for keys, value in changes.items():
+        if len(keys) == 1 or _has(before, keys[:-1]):
+            whole[keys] = value
+        elif value is not None:
+            table = whole.setdefault(keys[:-1], {})
+            if isinstance(table, dict):
+                table[keys[-1]] = value
+    return whole
+
+
 def refer_to_secret(path: Path, name: str, value: str) -> None:
     """Write ${secret:VALUE} for ${VALUE} in a server's entry; raises as `remove_server` does."""
     plain = re.compile(rf"(?<!\$)((?:\$\$)*)\$\{{{re.escape(value)}(?=\}}|:-)")
@@ -110,7 +197,7 @@ def rewrite(path: Path, name: str, change: Rewrite) -> tuple[bytes, bytes]:
     """
 
     def in_entry(servers: _Servers) -> None:
-        _rewrite(_entry(servers, name), change)
+        rewrite_entry(_entry(servers, name), change)
 
     return _edit(path, in_entry, lambda text: _inline(text, in_entry))
 
@@ -133,7 +220,7 @@ def put_back(path: Path, before: bytes, after: bytes) -> None:
         ) from error
 
 
-def _rewrite(value: object, change: Rewrite, where: str = "") -> None:
+def rewrite_entry(value: object, change: Rewrite, where: str = "") -> None:
     """Change every text in an entry; those that stay the same stay untouched."""
     if isinstance(value, dict):
         for key, item in list(value.items()):
@@ -148,7 +235,7 @@ def _rewrite(value: object, change: Rewrite, where: str = "") -> None:
 
 def _rewritten(item: object, change: Rewrite, where: str) -> str | None:
     if not isinstance(item, str):
-        _rewrite(item, change, where)
+        rewrite_entry(item, change, where)
         return None
     text = change(where, str(item))
     return text if text != item else None
@@ -267,6 +354,56 @@ def _without(text: str, path: tuple[str, ...]) -> str | None:
                 kept.append(text[at : statement.start])
             at = _after_blank_line(text, statement.end)
     return "".join([*kept, text[at:]]) if kept else None
+
+
+def _with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> str | None:
+    """Put a new key behind the others under a table's header, before what follows it.
+
+    Returns None where the table has no header of its own.
+    """
+    end: int | None = None
+    header: tuple[str, ...] = ()
+    for statement in statements(text):
+        if text[statement.start : statement.end].lstrip().startswith("["):
+            header = statement.path
+        if header == table:
+            end = statement.end
+    if end is None:
+        return None
+    gap = "" if text[:end].endswith("\n") else "\n"
+    return f"{text[:end]}{gap}{_key(key)} = {_value(value)}\n{text[end:]}"
+
+
+def _key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
+
+
+def _value(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+        return f"{{ {inner} }}"
+    return tomlkit.item(value).as_string()
+
+
+def _renamed(text: str, old: str, new: str) -> str:
+    """Put `new` in the place of a server's name, in every header and key that has it."""
+    if new == old:
+        return text
+    pieces: list[str] = []
+    at = 0
+    table: tuple[str, ...] = ()
+    for statement in statements(text):
+        # A header has the whole path, a key what comes after its header's.
+        place = 1 - len(table)
+        if text[statement.start : statement.end].lstrip().startswith("["):
+            table, place = statement.path, 1
+        if statement.path[:2] == ("servers", old) and place >= 0:
+            keys = _KEY_PART.finditer(text, statement.start)
+            key = next(itertools.islice(keys, place, None))
+            if key is not None:
+                pieces += [text[at : key.start()], _key(new)]
+                at = key.end()
+    return "".join([*pieces, text[at:]])
 
 
 def _after_blank_line(text: str, at: int) -> int:

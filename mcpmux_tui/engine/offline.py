@@ -107,10 +107,11 @@ _LOADERS: Final = re.compile(
 """Variables that have other code run in whatever is started."""
 
 
-def _loaders(names: Iterable[str]) -> Iterator[str]:
+def loaders(names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each variable that can have other code run."""
     for name in names:
         if _LOADERS.fullmatch(name):
-            yield f"`{exact(name)}` can have other code run in it; look at its value in the file."
+            yield f"`{exact(name)}` can have other code run in it; look at its value."
 
 
 def _candidate(planned: Planned) -> protocol.Candidate:
@@ -138,7 +139,7 @@ def _candidate(planned: Planned) -> protocol.Candidate:
         path=paths.shown(found.path),
         notes=(
             *found.notes,
-            *_loaders(names),
+            *loaders(names),
             *(f"{warning} Its source holds it still." for warning in plain),
         ),
         skip=planned.skip or (spec.problem.reason if spec.problem else ""),
