@@ -22,7 +22,7 @@ from mcpmux_tui.control import protocol
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.importers.plan import Planned, plan_import
 from mcpmux_tui.importers.search import find
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.spec import Config, HttpLaunch, StdioLaunch
 from mcpmux_tui.text import exact
 
@@ -74,6 +74,16 @@ def import_servers(
     for each in chosen:
         edit.add_server(instance.config, each.name, each.found.entry)
     return protocol.Imported(added=tuple(each.name for each in chosen))
+
+
+def place(instance: Instance, server: str) -> protocol.Place:
+    """Where a server's entry stands; in a file that cannot be read, where its fault is."""
+    path, line = instance.config, None
+    try:
+        line = next((each.line for each in file.raw(path) if each.name == server), None)
+    except ConfigError as error:
+        line = error.line
+    return protocol.Place(path=str(path), line=line)
 
 
 def client_choices() -> protocol.ClientChoices:

@@ -9,8 +9,13 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Draft,
+    DraftKept,
+    DraftTested,
+    EntryForm,
     Found,
     GiveValues,
+    Gone,
     Imported,
     LoggedOut,
     Login,
@@ -18,6 +23,8 @@ from mcpmux_tui.control.protocol import (
     LoginStep,
     LogPage,
     Moved,
+    Place,
+    Reading,
     SecretList,
     ToolForm,
     ToolOutcome,
@@ -84,5 +91,21 @@ class Engine(Protocol):
     async def find_imports(self) -> Found: ...
 
     async def import_servers(self, keys: tuple[str, ...]) -> Imported: ...
+
+    async def draft_read(self, draft: Draft) -> Reading: ...
+
+    async def draft_test(self, key: str, draft: Draft) -> DraftTested: ...
+
+    async def draft_cancel(self, key: str) -> None: ...
+
+    async def draft_keep(self, draft: Draft) -> DraftKept: ...
+
+    async def entry_form(self, server: str, *, copy_of: bool = False) -> EntryForm: ...
+
+    async def place(self, server: str) -> Place: ...
+
+    async def remove(self, server: str) -> Gone: ...
+
+    async def reload(self) -> None: ...
 
     async def end_leftovers(self) -> None: ...
