@@ -226,9 +226,9 @@ class Client:
         """Where a server's entry stands; of no server: the file."""
         return await self._ask("place", {"server": server}, protocol.Place)
 
-    async def remove(self, server: str) -> protocol.Gone:
+    async def delete_server(self, server: str) -> protocol.Gone:
         """Take a server out of the config, and its sign-in out of the keyring."""
-        return await self._ask("remove", {"server": server}, protocol.Gone)
+        return await self._ask("delete_server", {"server": server}, protocol.Gone)
 
     async def reload(self) -> None:
         """Read the config file again and apply what changed. Raises ControlError."""

@@ -318,9 +318,9 @@ class EntryForm(Frozen):
     """Names exactly the entry that was shown."""
     remote: bool = False
     name: str = ""
-    target: str = Field("", repr=False)
+    target: str = Field(default="", repr=False)
     """The command line, quoted as for a shell, or the address."""
-    pairs: str = Field("", repr=False)
+    pairs: str = Field(default="", repr=False)
     """Lines of KEY=value, or of `Name: value` for headers."""
     cwd: str = ""
     enabled: bool = True
@@ -329,7 +329,7 @@ class EntryForm(Frozen):
 class Draft(Frozen):
     """`draft_read`, `draft_keep`: servers as a person wrote them down, not yet in the config."""
 
-    pasted: str = Field("", repr=False)
+    pasted: str = Field(default="", repr=False)
     """A command, an address or JSON; or `form`."""
     name: str = ""
     """For the only one in `pasted`; empty: as suggested."""
@@ -420,7 +420,7 @@ class Place(Frozen):
 
 
 class Gone(Frozen):
-    """Answer to `remove`: names of kept values that its entry referred to; they stay."""
+    """Answer to `delete_server`: names of kept values that its entry referred to; they stay."""
 
     secrets: tuple[str, ...] = ()
 

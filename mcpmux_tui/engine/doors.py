@@ -65,7 +65,7 @@ class Doors:
             "draft_keep": self._draft_keep,
             "entry_form": self._entry_form,
             "place": self._place,
-            "remove": self._remove,
+            "delete_server": self._delete_server,
             "reload": self._reload,
             "end_leftovers": self._end_leftovers,
             "stop": self._stop,
@@ -225,7 +225,7 @@ class Doors:
         server = protocol.OneServer.model_validate(params).server
         return await asyncio.to_thread(offline.place, self._hub.instance, server)
 
-    async def _remove(self, params: Params) -> BaseModel:
+    async def _delete_server(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
         return protocol.Gone(secrets=await self._hub.remove(server))
 

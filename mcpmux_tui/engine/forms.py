@@ -21,7 +21,7 @@ from mcpmux_tui.config.schema import server_spec
 from mcpmux_tui.control.protocol import HIDDEN, EntryForm
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.text import exact
+from mcpmux_tui.text import acting, exact
 
 Entry = Mapping[str, object]
 
@@ -172,7 +172,6 @@ def _new(field: str, text: str) -> str:
     """A text that a person wrote. Raises Refused."""
     if HIDDEN in text:
         raise Refused(field, _KEPT)
-    if (safe := exact(text)) != text:
-        escape = next(exact(char) for char in text if exact(char) != char)
-        raise Refused(field, f"It holds a character that acts or hides: {escape}." if safe else "")
+    if escaped := acting(text):
+        raise Refused(field, f"It holds a character that acts or hides: {escaped}.")
     return text

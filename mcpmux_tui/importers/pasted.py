@@ -15,7 +15,7 @@ from mcpmux_tui.importers.naming import suggested, unique
 from mcpmux_tui.importers.plan import valid_name
 from mcpmux_tui.importers.translate import Unusable, entry
 from mcpmux_tui.model import jsonc
-from mcpmux_tui.text import NAME_LIMIT, exact, one_line
+from mcpmux_tui.text import NAME_LIMIT, acting, one_line
 
 LIMIT: Final = 64 * 1024
 """Characters of what is pasted."""
@@ -50,8 +50,8 @@ def read(
         raise Unreadable("It is empty.")
     if len(text) > LIMIT:
         raise Unreadable(f"It is longer than {LIMIT // 1024} KiB.")
-    if hidden := _hidden(text):
-        raise Unreadable(f"It holds a character that acts or hides: {hidden}. Leave it out.")
+    if escaped := acting(text):
+        raise Unreadable(f"It holds a character that acts or hides: {escaped}. Leave it out.")
     names = set(taken)
     found: list[Pasted] = []
     for told, made, notes in _read(text, home, own):
@@ -61,12 +61,6 @@ def read(
     if not found:
         raise Unreadable("There is no server in it.")
     return tuple(found)
-
-
-def _hidden(text: str) -> str:
-    """The first character that nobody sees for what it is, escaped."""
-    plain = text.replace("\n", "").replace("\t", "")
-    return next((shown for char in plain if (shown := exact(char)) != char), "")
 
 
 def _read(

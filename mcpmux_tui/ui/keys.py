@@ -68,12 +68,27 @@ COPY = Key(
     "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
     "what a client needs to connect", short="Copy", footer=4,
 )  # fmt: skip
+ADD = Key(
+    "server.add", "a", "a", "add", "Add", "Your tools",
+    "a server: paste a command, URL or JSON", footer=5,
+)  # fmt: skip
 IMPORT = Key(
-    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools", footer=5
+    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools", footer=6
 )
+EDIT = Key("server.edit", "e", "e", "edit", "Edit", "Server", "its entry, in a form")
+DUPLICATE = Key(
+    "server.duplicate", "D", "D", "duplicate", "Duplicate", "Server", "a new entry like this one"
+)
+DELETE = Key(
+    "server.delete", "delete", "del", "delete", "Delete", "Server", "its entry and its sign-in"
+)
+EDITOR = Key(
+    "server.editor", "E", "E", "editor", "Edit file", "mcpmux",
+    "the config in your editor, at this server",
+)  # fmt: skip
 FILTER = Key(
     "list.filter", "slash", "/", "filter", "Filter", "Find",
-    "show matching servers; !text the others", footer=6,
+    "show matching servers; !text the others", footer=7,
 )  # fmt: skip
 BACK = Key("nav.back", "escape", "esc", "back", "Back", "Find", "clear filter and messages")
 LEFTOVERS = Key(
@@ -82,10 +97,12 @@ LEFTOVERS = Key(
 )  # fmt: skip
 PALETTE = Key(
     "app.palette", "colon", ":", "app.command_palette", "Commands", "mcpmux",
-    "every action and server by name", short="Cmd", footer=7,
+    "every action and server by name", short="Cmd", footer=8,
 )  # fmt: skip
-HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=8)
-QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=9)
+HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=9)
+QUIT = Key(
+    "app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=10
+)
 
 KEEP = Key("filter.keep", "enter", "enter", "keep_filter", "Keep", "Find", "use the filter")
 CLEAR = Key("filter.clear", "escape", "esc", "back", "Clear", "Find", "show all servers")
@@ -102,11 +119,14 @@ MOVES = (
 )
 """Bound by what moves: the list and the pane, each with actions of these names."""
 
-_OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, TOOLS, DOCTOR)
+_OF_A_SERVER = (
+    CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, TOOLS, DOCTOR, EDIT, DUPLICATE, DELETE,
+)  # fmt: skip
 SCREEN = (
     *_OF_A_SERVER,
     ANSWER,
     COPY,
+    ADD,
     IMPORT,
     SECRETS,
     FILTER,
@@ -114,6 +134,7 @@ SCREEN = (
     HELP,
     QUIT,
     BACK,
+    EDITOR,
     LEFTOVERS,
 )
 FOOTER = tuple(sorted((k for k in SCREEN if k.footer is not None), key=lambda k: k.footer or 0))
@@ -158,7 +179,8 @@ def toggle(server: ServerSnapshot) -> Action:
 
 def refusal(key: Key, context: Context) -> str:
     """Why a key would do nothing now, one sentence; empty when it does something."""
-    if key in (*_OF_A_SERVER, ANSWER, COPY, IMPORT, SECRETS, LEFTOVERS) and not context.engine:
+    asks = (*_OF_A_SERVER, ANSWER, COPY, ADD, IMPORT, SECRETS, EDITOR, LEFTOVERS)
+    if key in asks and not context.engine:
         return "The engine has ended."
     if key is ANSWER and not context.questions:
         return "No server asks you anything."
@@ -175,6 +197,8 @@ def refusal(key: Key, context: Context) -> str:
         return f"{server.name} is stopping; wait a moment."
     if key is RESTART and server.state is Health.DISABLED:
         return f"{server.name} is disabled; c enables it."
+    if key in (EDIT, DUPLICATE) and server.transport is None:
+        return f"{server.name} has a fault in the config; E opens it in your editor."
     if key is LOG_OUT and not server.signed_in:
         return f"Nobody is signed in to {server.name}."
     if key is MOVE and not any("in plain text" in warning for warning in server.warnings):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -12,13 +14,17 @@ from textual.containers import Container, Horizontal
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from mcpmux_tui.control.protocol import Found, Imported
+from mcpmux_tui.control.protocol import DraftKept, Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.ui import editor
 from mcpmux_tui.ui.commands import Commands
+from mcpmux_tui.ui.dialogs.add import AddDialog
 from mcpmux_tui.ui.dialogs.answer import AnswerDialog
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
+from mcpmux_tui.ui.dialogs.delete import DeleteByNameDialog, DeleteDialog
 from mcpmux_tui.ui.dialogs.doctor import DoctorDialog
+from mcpmux_tui.ui.dialogs.edit import EditDialog
 from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
@@ -29,10 +35,15 @@ from mcpmux_tui.ui.dialogs.tools import ToolsDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keys import (
+    ADD,
     ANSWER,
     CONNECT,
     COPY,
+    DELETE,
     DOCTOR,
+    DUPLICATE,
+    EDIT,
+    EDITOR,
     FILTER,
     IMPORT,
     LEFTOVERS,
@@ -94,6 +105,8 @@ class ServersScreen(Screen[None]):
         self._finding = False
         self._asked: set[tuple[str, Action]] = set()
         self._stuck: dict[str, ServerSnapshot] = {}
+        self._awaited = ""
+        """The server that gets the cursor once there is a row of it."""
         self._work = Tasks(self)
 
     def compose(self) -> ComposeResult:
@@ -155,7 +168,16 @@ class ServersScreen(Screen[None]):
         if self.has_class("-empty") is bool(snapshot.servers):
             self.set_class(not snapshot.servers, "-empty")
             self._focus_home()
+        self._go_to_awaited()
         self._follow_cursor()
+
+    def _go_to_awaited(self) -> None:
+        if self._awaited and any(each.name == self._awaited for each in self.servers):
+            name, self._awaited = self._awaited, ""
+            self.query_one("#filter", Input).value = ""
+            self._show_filter(False)
+            self.query_one(ServerList).filter("")
+            self.query_one(ServerList).move_to(name)
 
     def _look_for_imports(self) -> None:
         if not self._finding:
@@ -356,6 +378,75 @@ class ServersScreen(Screen[None]):
             demo = self._snapshot is not None and self._snapshot.demo
             where = " to this demo; your own config stays as it is" if demo else ""
             toast(self, f"Added {names}{where}." if names else "Nothing was added.")
+
+    def action_add(self) -> None:
+        """Paste a server."""
+        if not self._refused(ADD):
+            self.app.push_screen(AddDialog(self._engine), partial(self._kept, "Added"))
+
+    def _kept(self, what: str, kept: DraftKept | None) -> None:
+        if kept is None or not kept.names:
+            return
+        self._awaited = kept.names[0]
+        self._go_to_awaited()
+        moved = f" In the keyring: {', '.join(kept.secrets)}." if kept.secrets else ""
+        demo = self._snapshot is not None and self._snapshot.demo
+        where = " in this demo; your own config stays as it is" if demo else ""
+        toast(self, f"{what} {', '.join(kept.names)}{where}.{moved}")
+
+    def action_edit(self) -> None:
+        """Edit the server's entry."""
+        if not self._refused(EDIT) and (server := self._selected) is not None:
+            self._work.start(self._edit(server.name, copy_of=False))
+
+    def action_duplicate(self) -> None:
+        """Add a server like this one."""
+        if not self._refused(DUPLICATE) and (server := self._selected) is not None:
+            self._work.start(self._edit(server.name, copy_of=True))
+
+    async def _edit(self, server: str, *, copy_of: bool) -> None:
+        try:
+            form = await self._engine.entry_form(server, copy_of=copy_of)
+        except McpmuxError as error:
+            toast_error(self, error)
+            return
+        what = "Added" if copy_of else "Saved"
+        if self.is_current:
+            self.app.push_screen(EditDialog(self._engine, form), partial(self._kept, what))
+
+    def action_editor(self) -> None:
+        """Open the config in the person's editor."""
+        if not self._refused(EDITOR):
+            server = self._selected
+            self._work.start(self._open_editor("" if server is None else server.name))
+
+    async def _open_editor(self, server: str) -> None:
+        try:
+            words = editor.command(os.environ, await self._engine.place(server))
+            editor.edit(self.app, words)
+            await self._engine.reload()
+        except McpmuxError as error:
+            toast_error(self, error)
+
+    def action_delete(self) -> None:
+        """Delete the server, after a yes."""
+        if not self._refused(DELETE) and (server := self._selected) is not None:
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    self._work.start(self._delete(server.name))
+
+            ask = DeleteByNameDialog if server.signed_in else DeleteDialog
+            self.app.push_screen(ask(server), answered)
+
+    async def _delete(self, server: str) -> None:
+        try:
+            gone = await self._engine.delete_server(server)
+        except McpmuxError as error:
+            toast_error(self, error)
+            return
+        kept = f" Still in the keyring: {', '.join(gone.secrets)}." if gone.secrets else ""
+        toast(self, f"Deleted {server}.{kept}")
 
     def action_end_leftovers(self) -> None:
         """End what an earlier run left behind."""

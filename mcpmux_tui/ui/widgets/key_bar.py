@@ -10,6 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from mcpmux_tui.ui.keys import (
+    ADD,
     CONNECT,
     COPY,
     FILTER,
@@ -28,7 +29,7 @@ from mcpmux_tui.ui.keys import (
 )
 
 _GAP = 2
-_GIVE_WAY = (PALETTE, IMPORT, LOG_OUT, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
+_GIVE_WAY = (PALETTE, IMPORT, LOG_OUT, ADD, FILTER, QUIT, COPY, TOGGLE, RESTART, CONNECT)
 
 
 @dataclass(frozen=True, slots=True)
