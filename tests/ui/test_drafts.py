@@ -86,12 +86,15 @@ async def test_nothing_is_added_or_tested_before_it_was_shown(tmp_path: Path) ->
         await driver.shows("Looks like")
         await driver.press("enter", "enter", "enter")
         assert isinstance(driver.app.screen, AddDialog)
-        # What is typed after it was shown is shown anew.
+        # What is typed after it was shown is shown anew; a name runs nothing.
         engine.gate.clear()
-        await driver.press(*"-2", "ctrl+s")
-        await driver.until(lambda: engine.drafts[-1].name == "-2")
+        await driver.press("shift+tab", "x", "ctrl+s")
+        await driver.until(lambda: engine.drafts[-1].pasted.endswith("x"))
         assert (engine.kept_drafts, engine.tests) == ([], [])
         engine.gate.set()
+        await driver.shows("Looks like")
+        await driver.press("enter", "n", "ctrl+s")
+        await driver.until(lambda: [each.name for each in engine.kept_drafts] == ["n"])
 
 
 async def test_a_paste_of_several_lines_is_one_text_and_what_acts_is_not_taken(

@@ -30,6 +30,10 @@ class AddDialog(DraftDialog):
         pasted = self.value("pasted")
         return Draft(pasted=pasted, name=self.value("name").strip()) if pasted.strip() else None
 
+    def runs(self, draft: Draft) -> str:
+        """All that was pasted."""
+        return draft.pasted
+
     def read(self, reading: Reading) -> None:
         """Suggest a name; several servers have theirs."""
         field = self.field("name")

@@ -74,6 +74,7 @@ class DraftDialog(Dialog[DraftKept]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "test", "Test", id="draft.test", priority=True),
         Binding("ctrl+s", "keep", "Save", id="form.save", priority=True),
+        Binding("enter", "next", "Next", show=False, priority=True),
     ]
     TITLE_TEXT = ""
     VERB = "saves"
@@ -86,8 +87,8 @@ class DraftDialog(Dialog[DraftKept]):
         self._testing: asyncio.Task[None] | None = None
         self._asked: Draft | None = None
         """The draft that was read last."""
-        self._shown: Draft | None = None
-        """The one that stands on the screen and may be kept."""
+        self._shown = ""
+        """What would be run by the draft that stands on the screen; empty where none does."""
         self._servers: tuple[DraftServer, ...] = ()
         self._passing = ""
         self._keeping = False
@@ -108,6 +109,10 @@ class DraftDialog(Dialog[DraftKept]):
     @property
     def draft(self) -> Draft | None:
         """What the fields say now; None where they say nothing yet."""
+        raise NotImplementedError
+
+    def runs(self, draft: Draft) -> str:
+        """What must have stood on the screen before a yes; a name may change after it."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
@@ -136,12 +141,17 @@ class DraftDialog(Dialog[DraftKept]):
         event.stop()
         self.look()
 
-    @on(Input.Submitted)
-    def _next(self, event: Input.Submitted) -> None:
-        event.stop()
-        editors = [each.editor for each in self.query(DraftField)]
-        at = editors.index(event.input) + 1 if event.input in editors else 0
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a field of several lines enter makes one."""
+        focused = self.focused
+        return action != "next" or not isinstance(focused, PlainArea) or focused.once
+
+    def action_next(self) -> None:
+        """Go on to the next field."""
+        editors = [each.editor for each in self.query(DraftField) if each.display]
+        at = next((n + 1 for n, each in enumerate(editors) if each is self.focused), 0)
         if at < len(editors):
+            # At once, not by `focus`: what is typed next may be here already.
             self.set_focus(editors[at])
         else:
             # Enter alone never says yes: a paste may end with one.
@@ -159,7 +169,9 @@ class DraftDialog(Dialog[DraftKept]):
         draft = self.draft
         if draft == self._asked:
             return
-        self._asked, self._shown = draft, None
+        self._asked = draft
+        if draft is None or self.runs(draft) != self._shown:
+            self._shown = ""
         self.say(Content())
         for task in (self._reading, self._testing):
             if task is not None:
@@ -182,8 +194,8 @@ class DraftDialog(Dialog[DraftKept]):
         self.say_wrong(reading.wrong)
         self._draw()
         self.read(reading)
-        if reading.servers and not reading.wrong:
-            self._shown = draft
+        if draft is not None and reading.servers and not reading.wrong:
+            self._shown = self.runs(draft)
 
     def read(self, reading: Reading) -> None:
         """Something else to show of a reading."""
@@ -224,7 +236,7 @@ class DraftDialog(Dialog[DraftKept]):
     def _ready(self, what: str) -> Draft | None:
         """The draft that stands on the screen; None, and why, where that is not what is typed."""
         draft = self.draft
-        if draft is not None and draft == self._shown:
+        if draft is not None and self._shown and self.runs(draft) == self._shown:
             return draft
         wrong = [each for each in self.query(DraftField) if each.query_one(".wrong").display]
         if wrong:

@@ -41,6 +41,11 @@ class EditDialog(DraftDialog):
             yield DraftField("cwd", "Folder; empty: your home", PlainInput(form.cwd))
         yield Static(self._switch(), id="enabled", markup=False)
 
+    def runs(self, draft: Draft) -> str:
+        """All but the name and the switch."""
+        form = draft.form or self._form
+        return "\n".join((form.target, form.pairs, form.cwd))
+
     def _switch(self) -> Content:
         marks = ("(x)", "( )") if self._enabled else ("( )", "(x)")
         return Content(f"{marks[0]} enabled  {marks[1]} disabled   ctrl+e")

@@ -44,11 +44,11 @@ class PlainInput(Input):
 
 
 class PlainArea(TextArea):
-    """Several lines, as many as there are; with `once`, enter goes on to the next field."""
+    """Several lines, as many as there are; in one with `once`, enter goes on to the next field."""
 
     def __init__(self, text: str = "", *, once: bool = False, placeholder: str = "") -> None:
         super().__init__(text, compact=True, highlight_cursor_line=False, placeholder=placeholder)
-        self._once = once
+        self.once = once
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -58,12 +58,6 @@ class PlainArea(TextArea):
             self.post_message(NotTaken(why))
         else:
             self.move_cursor(self.replace(text, *self.selection).end_location)
-
-    async def _on_key(self, event: events.Key) -> None:
-        if self._once and event.key == "enter":
-            event.prevent_default()
-            event.stop()
-            self.screen.focus_next()
 
 
 def _lines(text: str) -> str:
