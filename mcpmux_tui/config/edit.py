@@ -6,7 +6,6 @@ import contextlib
 import copy
 import fcntl
 import glob
-import itertools
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from mcpmux_tui.config.file import SIZE_LIMIT, VERSION, Document, parse
 from mcpmux_tui.config.schema import server_spec, shown_name
-from mcpmux_tui.config.statements import statements
+from mcpmux_tui.config.toml_text import renamed, with_key, without
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError, UsageError
 from mcpmux_tui.paths import shown
@@ -33,8 +32,6 @@ _HEADER = """\
 
 """
 _DRAFT = "mcpmux-"
-_BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
-_KEY_PART = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+""")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
@@ -81,7 +78,7 @@ def remove_server(path: Path, name: str) -> None:
         del servers[name]
 
     def in_toml(text: str) -> str:
-        cut = _without(text, ("servers", name))
+        cut = without(text, ("servers", name))
         return _inline(text, change) if cut is None else cut
 
     _edit(path, change, in_toml)
@@ -132,11 +129,11 @@ def change_server(
     def in_toml(text: str) -> str:
         for keys, value in _whole_tables(before, changes).items():
             table = ("servers", name, *keys[:-1])
-            more = None if value is None else _with_key(text, table, keys[-1], value)
+            more = None if value is None else with_key(text, table, keys[-1], value)
             if more is None or _has(before, keys):
                 more = _inline(text, partial(_put_one, name, keys, value))
             text = more
-        return _renamed(text, name, new_name)
+        return renamed(text, name, new_name)
 
     _edit(path, change, in_toml)
 
@@ -337,78 +334,6 @@ def _inline(text: str, change: Callable[[_Servers], None]) -> str:
         return document.as_string()
     except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return text
-
-
-def _without(text: str, path: tuple[str, ...]) -> str | None:
-    """Cut the statements under `path`, what stands between them and one blank line after them.
-
-    Returns None where there are none.
-    """
-    kept: list[str] = []
-    at = 0
-    inside = False
-    for statement in statements(text):
-        was_inside, inside = inside, statement.path[: len(path)] == path
-        if inside:
-            if not was_inside:
-                kept.append(text[at : statement.start])
-            at = _after_blank_line(text, statement.end)
-    return "".join([*kept, text[at:]]) if kept else None
-
-
-def _with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> str | None:
-    """Put a new key behind the others under a table's header, before what follows it.
-
-    Returns None where the table has no header of its own.
-    """
-    end: int | None = None
-    header: tuple[str, ...] = ()
-    for statement in statements(text):
-        if text[statement.start : statement.end].lstrip().startswith("["):
-            header = statement.path
-        if header == table:
-            end = statement.end
-    if end is None:
-        return None
-    gap = "" if text[:end].endswith("\n") else "\n"
-    return f"{text[:end]}{gap}{_key(key)} = {_value(value)}\n{text[end:]}"
-
-
-def _key(key: str) -> str:
-    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
-
-
-def _value(value: JsonValue) -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
-        return f"{{ {inner} }}"
-    return tomlkit.item(value).as_string()
-
-
-def _renamed(text: str, old: str, new: str) -> str:
-    """Put `new` in the place of a server's name, in every header and key that has it."""
-    if new == old:
-        return text
-    pieces: list[str] = []
-    at = 0
-    table: tuple[str, ...] = ()
-    for statement in statements(text):
-        # A header has the whole path, a key what comes after its header's.
-        place = 1 - len(table)
-        if text[statement.start : statement.end].lstrip().startswith("["):
-            table, place = statement.path, 1
-        if statement.path[:2] == ("servers", old) and place >= 0:
-            keys = _KEY_PART.finditer(text, statement.start)
-            key = next(itertools.islice(keys, place, None))
-            if key is not None:
-                pieces += [text[at : key.start()], _key(new)]
-                at = key.end()
-    return "".join([*pieces, text[at:]])
-
-
-def _after_blank_line(text: str, at: int) -> int:
-    match = _BLANK_LINE.match(text, at)
-    return match.end() if match else at
 
 
 def _json(path: Path, text: str, document: Document, change: Callable[[_Servers], None]) -> str:

@@ -33,6 +33,7 @@ from mcpmux_tui.engine.trial import Trial
 from mcpmux_tui.importers import pasted
 from mcpmux_tui.importers.command_line import Unreadable
 from mcpmux_tui.importers.naming import unique
+from mcpmux_tui.importers.plan import is_own
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch, transport_of
 from mcpmux_tui.text import exact, one_line
@@ -62,10 +63,17 @@ class _Planned:
 
 
 class Drafts:
-    """All of one engine. `trial` runs a spec that is in no config."""
+    """All of one engine. `trial` runs a spec that is in no config, `own_url` is the proxy's."""
 
-    def __init__(self, config: Path, securing: Securing, trial: Callable[[ServerSpec], Trial]):
+    def __init__(
+        self,
+        config: Path,
+        securing: Securing,
+        trial: Callable[[ServerSpec], Trial],
+        own_url: Callable[[], str | None],
+    ) -> None:
         self._config = config
+        self._own_url = own_url
         self._securing = securing
         self._trial = trial
         self._testing: dict[str, asyncio.Task[DraftTested]] = {}
@@ -213,6 +221,8 @@ class Drafts:
             raise forms.Refused("pasted", str(error)) from None
         if len(found) > _SERVERS:
             raise forms.Refused("pasted", f"These are more than {_SERVERS} servers.")
+        if any(is_own(each.entry, self._own_url()) for each in found):
+            raise forms.Refused("pasted", "It leads to mcpmux itself, which would go in a circle.")
         if draft.name and len(found) == 1:
             _check_name(draft.name, entries)
             found = (replace(found[0], name=draft.name),)

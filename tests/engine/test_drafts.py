@@ -116,6 +116,7 @@ async def test_what_cannot_be_added_is_a_sentence_at_its_field(tmp_path: Path) -
             ('{"x": 1}', "", "pasted", "This JSON names no server."),
             ("npx a\u202eb", "", "pasted", "acts or hides: \\u202e"),
             ("https://h:x/", "", "pasted", "`url` is not an address"),
+            (hub.url or "", "", "pasted", "It leads to mcpmux itself"),
             ("npx x", "a", "name", "There is a server named a already."),
             ("npx x", "a b", "name", "A server's name has 1-40 letters"),
             ("npx x", "p", "name", "reserved"),
