@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -34,14 +35,12 @@ from mcpmux_tui.importers import pasted
 from mcpmux_tui.importers.command_line import Unreadable
 from mcpmux_tui.importers.naming import unique
 from mcpmux_tui.importers.plan import is_own
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.spec import HttpLaunch, ServerSpec, StdioLaunch, transport_of
 from mcpmux_tui.text import exact, one_line
 
 _SHOWN_WHOLE: Final = 8_192
 """Characters of what is shown for a yes; what is longer is refused."""
-_SERVERS: Final = 32
-"""In one paste."""
 _KINDS: Final = {
     "stdio": "local command (stdio)",
     "http": "remote server (HTTP)",
@@ -63,7 +62,8 @@ class _Planned:
 
 
 class Drafts:
-    """All of one engine. `trial` runs a spec that is in no config, `own_url` is the proxy's."""
+    """All of one engine. `trial` runs a spec that is in no config, `own_url` is the proxy's,
+    `rename` gives what is kept of a server's sign-in to another name."""
 
     def __init__(
         self,
@@ -71,7 +71,9 @@ class Drafts:
         securing: Securing,
         trial: Callable[[ServerSpec], Trial],
         own_url: Callable[[], str | None],
+        rename: Callable[[str, str], Awaitable[None]],
     ) -> None:
+        self._rename = rename
         self._config = config
         self._own_url = own_url
         self._securing = securing
@@ -174,14 +176,19 @@ class Drafts:
             keys: None if value is None else _value_at(entry, keys)
             for keys, value in plan.changes.items()
         }
-        await asyncio.to_thread(
-            edit.change_server,
-            self._config,
-            plan.old_name,
-            changes,
-            before=plan.before,
-            new_name=plan.name,
+        change = partial(
+            edit.change_server, self._config, plan.old_name, changes, before=plan.before
         )
+        if plan.name == plan.old_name:
+            await asyncio.to_thread(change, new_name=plan.name)
+            return
+        # Before the file says so: a server that is gone from it loses its sign-in.
+        await self._rename(plan.old_name, plan.name)
+        try:
+            await asyncio.to_thread(change, new_name=plan.name)
+        except McpmuxError:
+            await self._rename(plan.name, plan.old_name)
+            raise
 
     async def _plan(self, draft: Draft) -> tuple[_Planned, ...]:
         """Raises Refused, ControlError, ConfigError."""
@@ -189,7 +196,8 @@ class Drafts:
         if draft.form is not None:
             plans: tuple[_Planned, ...] = (self._of_form(draft.form, entries),)
         else:
-            plans = self._of_paste(draft, entries)
+            # Many characters take a while.
+            plans = await asyncio.to_thread(self._of_paste, draft, entries)
         for plan in plans:
             if (problem := self._spec(plan).problem) is not None:
                 what = f"{plan.name}: " if len(plans) > 1 else ""
@@ -203,12 +211,9 @@ class Drafts:
         changes = forms.changes(form, before, self._folder)
         entry = deepcopy(dict(before))
         edit.put(entry, changes)
-        notes: tuple[str, ...] = ()
         if form.copy_of:
             return _Planned(form.name, entry)
-        if form.name != form.server and "url" in entry:
-            notes = ("A sign-in stays with the old name: you sign in again under the new one.",)
-        return _Planned(form.name, entry, before, form.server, changes, notes)
+        return _Planned(form.name, entry, before, form.server, changes)
 
     def _of_paste(
         self, draft: Draft, entries: Mapping[str, dict[str, object]]
@@ -219,8 +224,6 @@ class Drafts:
             )
         except Unreadable as error:
             raise forms.Refused("pasted", str(error)) from None
-        if len(found) > _SERVERS:
-            raise forms.Refused("pasted", f"These are more than {_SERVERS} servers.")
         if any(is_own(each.entry, self._own_url()) for each in found):
             raise forms.Refused("pasted", "It leads to mcpmux itself, which would go in a circle.")
         if draft.name and len(found) == 1:
@@ -288,7 +291,12 @@ class Drafts:
             pairs=tuple(map(exact, pairs)),
             cwd=exact(cwd),
             moves=tuple(each.name for each in moving),
-            notes=(*plan.notes, *loaders(names), *map(one_line, spec.warnings)),
+            notes=(
+                *plan.notes,
+                *loaders(names),
+                *map(one_line, spec.warnings),
+                *([] if spec.enabled else ["It is disabled: nothing starts it until x does."]),
+            ),
         )
 
     @property

@@ -120,7 +120,9 @@ class Hub:
             ready=self._retry_sign_in,
             failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
         )
-        self.drafts = Drafts(instance.config, self.securing, self._trial, lambda: self.url)
+        self.drafts = Drafts(
+            instance.config, self.securing, self._trial, lambda: self.url, self.sign_ins.rename
+        )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
         self._told: dict[str, Health] = {}

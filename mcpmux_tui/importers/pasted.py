@@ -19,6 +19,8 @@ from mcpmux_tui.text import NAME_LIMIT, acting, one_line
 
 LIMIT: Final = 64 * 1024
 """Characters of what is pasted."""
+MOST: Final = 32
+"""Servers in it."""
 _TABLES: Final = ("mcpServers", "servers", "mcp.servers", "mcp")
 _ADDRESSES: Final = ("url", "serverUrl", "httpUrl")
 _FOREIGN: Final = frozenset(
@@ -55,6 +57,8 @@ def read(
     names = set(taken)
     found: list[Pasted] = []
     for told, made, notes in _read(text, home, own):
+        if len(found) == MOST:
+            raise Unreadable(f"These are more than {MOST} servers.")
         name = unique(valid_name(told) if told else suggested(made), names)
         names.add(name)
         found.append(Pasted(name, made, notes))

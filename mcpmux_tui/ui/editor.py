@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -53,7 +54,7 @@ def edit(app: App[int], words: list[str]) -> None:
         with app.suspend():
             # An error that leaves this block would leave the terminal as the editor had it.
             try:
-                code = subprocess.run(words, check=False).returncode
+                code = _run(words)
             except OSError as error:
                 trouble = error
     except SuspendNotSupported:
@@ -65,3 +66,13 @@ def edit(app: App[int], words: list[str]) -> None:
         )
     if code:
         raise UsageError(f"The editor {words[0]} ended with code {code}.")
+
+
+def _run(words: list[str]) -> int:
+    process = subprocess.Popen(words)
+    # ctrl+c in an editor reaches all who share its terminal; it is not meant for the app.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import tomllib
 
@@ -106,7 +108,8 @@ def edited_part(text: str) -> str:
 
 EDITOR = """\
 #!{python}
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
 folder = pathlib.Path(__file__).parent
 (folder / "arguments").write_text("\\n".join(sys.argv[1:]))
 end = time.monotonic() + 20
@@ -141,6 +144,9 @@ async def test_calls_go_on_while_the_config_is_in_an_editor(home: Home) -> None:
             for number in range(20):
                 result = json.loads(await wire.call("a__echo", {"text": "hi"}, id=number))
                 assert result["content"]
+        # ctrl+c reaches all who share the terminal.
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        terminal.wait_for("interrupted")
         (editor.parent / "go").touch()
         terminal.wait_for("the editor ends")
         eventually(lambda: "# seen b" in home.config.read_text(), 5, "the edit")

@@ -266,6 +266,27 @@ async def test_a_failed_write_leaves_no_secret_behind(tmp_path: Path, ring: Fake
         assert await hub.stored.value("API_KEY") is None
 
 
+async def test_a_new_name_keeps_the_sign_in(tmp_path: Path) -> None:
+    async with (
+        serving() as server,
+        running(tmp_path, '[vault]\nbackend = "file"\n', remote("acme", server.mcp)) as hub,
+    ):
+        await comes(hub, Health.NEEDS_SIGN_IN)
+        await sign_in(hub)
+        await comes(hub, Health.CONNECTED)
+        form = await hub.drafts.form("acme", copy_of=False)
+        refused = Draft(form=form.model_copy(update={"name": "other", "seen": "x"}))
+        with pytest.raises(ControlError, match="was changed since"):
+            await hub.drafts.keep(refused)
+        await keep(hub, Draft(form=form.model_copy(update={"name": "other"})))
+        await asyncio.gather(*hub._forgetting)
+        assert (await comes(hub, Health.CONNECTED, "other")).signed_in
+        assert server.counts["/revoke"] == 0
+        text = (hub.instance.folder / "secrets.toml").read_text()
+        assert "server/other" in text
+        assert "server/acme" not in text
+
+
 @pytest.mark.behaviour("LUN-S04")
 async def test_removing_a_server_deletes_its_sign_in_and_keeps_values(tmp_path: Path) -> None:
     async with (

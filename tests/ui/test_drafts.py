@@ -180,7 +180,7 @@ async def test_several_servers_are_shown_with_their_names_and_without_a_keyring_
         await driver.press("a")
         paste(driver, "two")
         await driver.shows("other")
-        await driver.shows("There is no keyring (no keyring service runs)")
+        await driver.shows("Secrets are not kept (no keyring service runs)")
         assert driver.text.count("Looks like") == 2
         assert "Name" not in driver.text
 

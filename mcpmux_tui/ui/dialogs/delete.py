@@ -20,9 +20,10 @@ class DeleteDialog(ConfirmDialog):
     """Names what goes."""
 
     def __init__(self, server: ServerSnapshot) -> None:
+        sign_in = "" if server.transport == "stdio" else " What is kept of a sign-in goes too."
         super().__init__(
             f"Delete {server.name}?",
-            f"Its entry goes from the config, with the comments in it. {_VALUES}",
+            f"Its entry goes from the config, with the comments in it.{sign_in} {_VALUES}",
             key="delete",
             yes="Delete",
             no="Keep it",

@@ -226,8 +226,8 @@ class DraftDialog(Dialog[DraftKept]):
         if self._passing:
             rows.append(
                 plain(
-                    f"There is no keyring ({self._passing}): secrets last until mcpmux ends, then"
-                    " you are asked again.",
+                    f"Secrets are not kept ({self._passing}): they last until mcpmux ends, then you"
+                    " are asked again.",
                     "$warning",
                 )
             )
