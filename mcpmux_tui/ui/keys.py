@@ -84,7 +84,7 @@ DELETE = Key(
 )
 EDITOR = Key(
     "server.editor", "E", "E", "editor", "Edit file", "mcpmux",
-    "the config in your editor, at this server",
+    "the config, in your own editor",
 )  # fmt: skip
 FILTER = Key(
     "list.filter", "slash", "/", "filter", "Filter", "Find",

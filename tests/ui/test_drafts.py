@@ -97,6 +97,24 @@ async def test_nothing_is_added_or_tested_before_it_was_shown(tmp_path: Path) ->
         await driver.until(lambda: [each.name for each in engine.kept_drafts] == ["n"])
 
 
+@pytest.mark.behaviour("E1")
+async def test_what_is_longer_than_the_window_is_looked_at_to_its_end(tmp_path: Path) -> None:
+    engine = with_draft()
+    words = [f"--flag-{number}" for number in range(150)]
+    engine.reading = Reading(servers=(SEEN.model_copy(update={"target": " ".join(words)}),))
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("a")
+        paste(driver, "npx x")
+        await driver.shows("--flag-0 ")
+        assert "--flag-149" not in driver.text
+        while not engine.kept_drafts:
+            seen = driver.text
+            await driver.press("ctrl+s")
+            assert engine.kept_drafts or driver.text != seen
+        assert "--flag-149" in seen
+        assert driver.toasts[0] == "It goes on: look at all of it; then ctrl+s adds it."
+
+
 async def test_a_paste_of_several_lines_is_one_text_and_what_acts_is_not_taken(
     tmp_path: Path,
 ) -> None:

@@ -79,6 +79,8 @@ class DraftDialog(Dialog[DraftKept]):
     TITLE_TEXT = ""
     VERB = "saves"
     KEYS = "ctrl+t Test  ctrl+s Save  esc Back"
+    TO_ITS_END = True
+    """Whether a yes counts only once all of it was in view."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -89,6 +91,8 @@ class DraftDialog(Dialog[DraftKept]):
         """The draft that was read last."""
         self._shown = ""
         """What would be run by the draft that stands on the screen; empty where none does."""
+        self._to_its_end = ""
+        """The same, once all of it was in view."""
         self._servers: tuple[DraftServer, ...] = ()
         self._passing = ""
         self._keeping = False
@@ -97,7 +101,7 @@ class DraftDialog(Dialog[DraftKept]):
         with Vertical(classes="box") as box:
             box.border_title = line(self.TITLE_TEXT)
             box.border_subtitle = line(self.KEYS)
-            with Scrolled(id="fields", can_focus=False):
+            with Scrolled(id="fields"):
                 yield from self.fields()
                 yield Static("", id="seen", markup=False)
             yield Static("", id="outcome", markup=False)
@@ -119,7 +123,7 @@ class DraftDialog(Dialog[DraftKept]):
         """Begin with the keyboard in the first field."""
         self.query_one("#seen").display = False
         self.say(Content())
-        self.query(DraftField).first().editor.focus()
+        self.query(DraftField).first().editor.focus(scroll_visible=False)
         self.look()
 
     def on_resize(self) -> None:
@@ -195,6 +199,10 @@ class DraftDialog(Dialog[DraftKept]):
         self._draw()
         self.read(reading)
         if draft is not None and reading.servers and not reading.wrong:
+            self.call_after_refresh(self._is_shown, draft)
+
+    def _is_shown(self, draft: Draft) -> None:
+        if draft == self._asked:
             self._shown = self.runs(draft)
 
     def read(self, reading: Reading) -> None:
@@ -237,7 +245,14 @@ class DraftDialog(Dialog[DraftKept]):
         """The draft that stands on the screen; None, and why, where that is not what is typed."""
         draft = self.draft
         if draft is not None and self._shown and self.runs(draft) == self._shown:
-            return draft
+            fields = self.query_one("#fields", Scrolled)
+            if fields.scroll_offset.y >= fields.max_scroll_y:
+                self._to_its_end = self._shown
+            if not self.TO_ITS_END or self._to_its_end == self._shown:
+                return draft
+            fields.action_page_down()
+            toast(self, f"It goes on: look at all of it; then {what}.", "warning")
+            return None
         wrong = [each for each in self.query(DraftField) if each.query_one(".wrong").display]
         if wrong:
             wrong[0].editor.focus()

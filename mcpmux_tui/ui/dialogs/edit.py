@@ -20,6 +20,8 @@ class EditDialog(DraftDialog):
     """The values as the config has them; secrets in plain text are hidden and stay."""
 
     KEYS = "ctrl+e On or off  ctrl+t Test  ctrl+s Save  esc Back"
+    # The entry is the person's own already.
+    TO_ITS_END = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+e", "switch", "Enabled", id="edit.switch", priority=True),
     ]
