@@ -55,6 +55,15 @@ def exact(text: str) -> str:
     return _NOT_PLAIN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def acting(text: str) -> str:
+    """The first character of `text` that acts or hides, escaped; line breaks and tabs do neither.
+
+    Empty where there is none.
+    """
+    found = _HOSTILE.search(text)
+    return "" if found is None else found[0].encode("unicode_escape").decode("ascii")
+
+
 def _thin_marks(text: str) -> str:
     if text.isascii():
         return text

@@ -28,9 +28,14 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Draft,
+    DraftKept,
+    DraftTested,
     Entry,
+    EntryForm,
     Found,
     GiveValues,
+    Gone,
     Imported,
     ItemForm,
     ItemName,
@@ -45,6 +50,8 @@ from mcpmux_tui.control.protocol import (
     Moved,
     Offer,
     Outcome,
+    Place,
+    Reading,
     SecretList,
     TryItem,
     TryProgress,
@@ -106,6 +113,30 @@ class Posed:
         )
         proxy = snapshot.proxy.model_copy(update={"url": own, "pid": 20_100})
         return snapshot.model_copy(update={"servers": servers, "proxy": proxy})
+
+    async def draft_read(self, draft: Draft) -> Reading:
+        return self.pose(await self._client.draft_read(draft))
+
+    async def draft_test(self, key: str, draft: Draft) -> DraftTested:
+        return self.pose(await self._client.draft_test(key, draft))
+
+    async def draft_cancel(self, key: str) -> None:
+        await self._client.draft_cancel(key)
+
+    async def draft_keep(self, draft: Draft) -> DraftKept:
+        return await self._client.draft_keep(draft)
+
+    async def entry_form(self, server: str, *, copy_of: bool = False) -> EntryForm:
+        return self.pose(await self._client.entry_form(server, copy_of=copy_of))
+
+    async def place(self, server: str) -> Place:
+        return await self._client.place(server)
+
+    async def delete_server(self, server: str) -> Gone:
+        return await self._client.delete_server(server)
+
+    async def reload(self) -> None:
+        await self._client.reload()
 
     async def detach(self) -> None:
         await self._client.detach()

@@ -96,12 +96,13 @@ def add(
 @click.argument("name")
 @config_option
 def remove(name: str, config: Path | None) -> None:
-    """Remove a server from the config."""
-    from mcpmux_tui.engine import offline
+    """Remove a server from the config, and its sign-in from the keyring."""
+    from mcpmux_tui.engine import offline, offline_sign_in
 
     instance = instance_of(config)
     offline.remove(instance, name)
-    run(_reload(instance))
+    if not run(_reload(instance)):
+        run(offline_sign_in.forget(instance, name))
     click.echo(f"Removed {name}.")
 
 
@@ -214,14 +215,18 @@ def _set_enabled(instance: Instance, name: str, *, enabled: bool) -> None:
     click.echo(f"{name} is {'enabled' if enabled else 'disabled'}.")
 
 
-async def _reload(instance: Instance) -> None:
-    """Tell a running engine at once; it would see the file change by itself soon."""
+async def _reload(instance: Instance) -> bool:
+    """Tell a running engine at once; it would see the file change by itself soon.
+
+    Returns whether one runs.
+    """
     try:
         client = await Client.connect(instance.folder)
     except NoEngine:
-        return
+        return False
     async with client:
         await client.reload()
+    return True
 
 
 def _agreed(question: str) -> bool:

@@ -13,6 +13,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import tomli_w
@@ -22,7 +23,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from mcpmux_tui.config.file import SIZE_LIMIT, VERSION, Document, parse
 from mcpmux_tui.config.schema import server_spec, shown_name
-from mcpmux_tui.config.statements import statements
+from mcpmux_tui.config.toml_text import renamed, with_key, without
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError, UsageError
 from mcpmux_tui.paths import shown
@@ -32,13 +33,14 @@ _HEADER = """\
 
 """
 _DRAFT = "mcpmux-"
-_BLANK_LINE = re.compile(r"(?:[ \t]*\r?\n)?")
 _GLOB = re.compile(r"[*?\[]")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
 Rewrite = Callable[[str, str], str]
 """Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
+Changes = Mapping[tuple[str, ...], JsonValue]
+"""New values in an entry by their keys, such as ("env", "API_KEY"); None takes one out."""
 
 
 def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
@@ -78,7 +80,7 @@ def remove_server(path: Path, name: str) -> None:
         del servers[name]
 
     def in_toml(text: str) -> str:
-        cut = _without(text, ("servers", name))
+        cut = without(text, ("servers", name))
         return _inline(text, change) if cut is None else cut
 
     _edit(path, change, in_toml)
@@ -95,6 +97,88 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
             entry["enabled"] = enabled
 
     _edit(path, change, lambda text: _inline(text, change))
+
+
+def change_server(
+    path: Path, name: str, changes: Changes, *, before: Mapping[str, object], new_name: str
+) -> None:
+    """Change single values of a server's entry and its name; all else stays as it is written.
+
+    `before` is the entry the changes are meant for. Raises UsageError where it is another by now,
+    where the new name is taken or the entry could not be used; else as `remove_server` does.
+    """
+
+    def change(servers: _Servers) -> None:
+        entry = _entry(servers, name)
+        if not isinstance(entry, dict) or entry != before:
+            raise UsageError(
+                f"The entry of {shown_name(name)} was changed since it was shown.",
+                "Open it again; nothing was saved.",
+            )
+        put(entry, changes)
+        if new_name != name and new_name in servers:
+            raise UsageError(f"There is a server named {new_name} already.", "Choose another name.")
+        spec = server_spec(new_name, servers[name], folder=path.parent)
+        if spec.problem is not None:
+            raise UsageError(f"{shown_name(new_name)} cannot be saved. {spec.problem.reason}")
+        if new_name != name:
+            items = [(new_name if key == name else key, item) for key, item in servers.items()]
+            servers.clear()
+            servers.update(items)
+
+    def in_toml(text: str) -> str:
+        for keys, value in _whole_tables(before, changes).items():
+            table = ("servers", name, *keys[:-1])
+            more = None if value is None else with_key(text, table, keys[-1], value)
+            if more is None or _has(before, keys):
+                more = _inline(text, partial(_put_one, name, keys, value))
+            text = more
+        return renamed(text, name, new_name)
+
+    _edit(path, change, in_toml)
+
+
+def put(entry: dict[str, object], changes: Changes) -> None:
+    """Put new values into an entry."""
+    for (*outer, last), value in changes.items():
+        table = entry
+        for key in outer:
+            inner = table.get(key)
+            if not isinstance(inner, dict):
+                inner = table[key] = {}
+            table = inner
+        if value is None:
+            table.pop(last, None)
+        else:
+            table[last] = value
+
+
+def _put_one(name: str, keys: tuple[str, ...], value: JsonValue, servers: _Servers) -> None:
+    entry = servers[name]
+    if isinstance(entry, dict):
+        put(entry, {keys: value})
+
+
+def _has(entry: Mapping[str, object], keys: tuple[str, ...]) -> bool:
+    inner: object = entry
+    for key in keys:
+        if not isinstance(inner, dict) or key not in inner:
+            return False
+        inner = inner[key]
+    return True
+
+
+def _whole_tables(before: Mapping[str, object], changes: Changes) -> Changes:
+    """The same changes, those to a table that is not there yet as one: the table."""
+    whole: dict[tuple[str, ...], JsonValue] = {}
+    for keys, value in changes.items():
+        if len(keys) == 1 or _has(before, keys[:-1]):
+            whole[keys] = value
+        elif value is not None:
+            table = whole.setdefault(keys[:-1], {})
+            if isinstance(table, dict):
+                table[keys[-1]] = value
+    return whole
 
 
 def offer_tool(path: Path, name: str, tool: str, offered: bool) -> None:
@@ -142,7 +226,7 @@ def rewrite(path: Path, name: str, change: Rewrite) -> tuple[bytes, bytes]:
     """
 
     def in_entry(servers: _Servers) -> None:
-        rewrite_texts(_entry(servers, name), change)
+        rewrite_entry(_entry(servers, name), change)
 
     return _edit(path, in_entry, lambda text: _inline(text, in_entry))
 
@@ -165,7 +249,7 @@ def put_back(path: Path, before: bytes, after: bytes) -> None:
         ) from error
 
 
-def rewrite_texts(value: object, change: Rewrite, where: str = "") -> None:
+def rewrite_entry(value: object, change: Rewrite, where: str = "") -> None:
     """Change every text in an entry, in place; those that stay the same stay untouched."""
     if isinstance(value, dict):
         for key, item in list(value.items()):
@@ -180,7 +264,7 @@ def rewrite_texts(value: object, change: Rewrite, where: str = "") -> None:
 
 def _rewritten(item: object, change: Rewrite, where: str) -> str | None:
     if not isinstance(item, str):
-        rewrite_texts(item, change, where)
+        rewrite_entry(item, change, where)
         return None
     text = change(where, str(item))
     return text if text != item else None
@@ -289,28 +373,6 @@ def _inline(text: str, change: Callable[[_Servers], None]) -> str:
         return document.as_string()
     except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return text
-
-
-def _without(text: str, path: tuple[str, ...]) -> str | None:
-    """Cut the statements under `path`, what stands between them and one blank line after them.
-
-    Returns None where there are none.
-    """
-    kept: list[str] = []
-    at = 0
-    inside = False
-    for statement in statements(text):
-        was_inside, inside = inside, statement.path[: len(path)] == path
-        if inside:
-            if not was_inside:
-                kept.append(text[at : statement.start])
-            at = _after_blank_line(text, statement.end)
-    return "".join([*kept, text[at:]]) if kept else None
-
-
-def _after_blank_line(text: str, at: int) -> int:
-    match = _BLANK_LINE.match(text, at)
-    return match.end() if match else at
 
 
 def _json(path: Path, text: str, document: Document, change: Callable[[_Servers], None]) -> str:

@@ -116,14 +116,15 @@ def entries(path: Path) -> dict[str, dict[str, object]]:
 
     Raises ConfigError as `load` does. A missing file has none. Blocks: it reads a file.
     """
+    return {entry.name: entry.value if isinstance(entry.value, dict) else {} for entry in raw(path)}
+
+
+def raw(path: Path) -> tuple[RawEntry, ...]:
+    """Return the servers' entries as they are written; raises and blocks as `entries` does."""
     try:
-        document = parse(path, textfile.read(path, SIZE_LIMIT))
+        return parse(path, textfile.read(path, SIZE_LIMIT)).servers
     except FileNotFoundError:
-        return {}
-    return {
-        entry.name: entry.value if isinstance(entry.value, dict) else {}
-        for entry in document.servers
-    }
+        return ()
 
 
 def parse(path: Path, text: str) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -28,6 +28,13 @@ class Plain:
     value: str
     text: str
     """The whole text with a reference in the place of the value."""
+    written: str
+    """The whole text as it stands."""
+
+    def renamed(self, name: str) -> Plain:
+        """The same under another name."""
+        text = self.text.replace(f"${{secret:{self.name}}}", f"${{secret:{name}}}")
+        return replace(self, name=name, text=text)
 
     def __repr__(self) -> str:
         return f"Plain({self.where!r}, {self.name!r})"
@@ -78,4 +85,5 @@ def _in_address(server: str, url: str) -> Plain | None:
 def _plain(where: str, name: str, value: str, before: str, after: str) -> Plain:
     name = _OTHER.sub("_", name).strip("_").upper()[:128]
     # In the entry `$$` stands for one `$`; what is kept is not read that way.
-    return Plain(where, name, value.replace("$$", "$"), f"{before}${{secret:{name}}}{after}")
+    text = f"{before}${{secret:{name}}}{after}"
+    return Plain(where, name, value.replace("$$", "$"), text, before + value + after)

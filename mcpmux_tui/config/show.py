@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tomli_w
 
-from mcpmux_tui.config.edit import rewrite_texts
+from mcpmux_tui.config.edit import rewrite_entry
 from mcpmux_tui.config.file import SIZE_LIMIT, parse
 from mcpmux_tui.config.plain import plain_secret
 from mcpmux_tui.config.schema import shown_name
@@ -36,7 +36,7 @@ def entry_text(path: Path, name: str) -> tuple[int | None, str]:
                 found = plain_secret(name, where, text)
                 return text if found is None else text.replace(found.value, _HIDDEN)
 
-            rewrite_texts(shown[document.key][name], hidden)
+            rewrite_entry(shown[document.key][name], hidden)
             return entry.line, _written(path, document.form, shown)
     raise UsageError(f"There is no server named {shown_name(name)}.")
 

@@ -208,6 +208,36 @@ class Client:
         request = protocol.ImportRequest(keys=keys)
         return await self._ask("import", request, protocol.Imported)
 
+    async def draft_read(self, draft: protocol.Draft) -> protocol.Reading:
+        """What a draft says; nothing is started."""
+        return await self._ask("draft_read", draft, protocol.Reading)
+
+    async def draft_test(self, key: str, draft: protocol.Draft) -> protocol.DraftTested:
+        """Connect to the servers of a draft, apart from all others. Raises ControlError."""
+        test = protocol.DraftTest(key=key, draft=draft)
+        return await self._ask("draft_test", test, protocol.DraftTested)
+
+    async def draft_cancel(self, key: str) -> None:
+        """End a test of this door."""
+        await self._request("draft_cancel", protocol.DraftKey(key=key))
+
+    async def draft_keep(self, draft: protocol.Draft) -> protocol.DraftKept:
+        """Put a draft into the config. Raises ControlError where it cannot be written."""
+        return await self._ask("draft_keep", draft, protocol.DraftKept)
+
+    async def entry_form(self, server: str, *, copy_of: bool = False) -> protocol.EntryForm:
+        """A server's entry as a form. Raises ControlError."""
+        wanted = protocol.FormWanted(server=server, copy_of=copy_of)
+        return await self._ask("entry_form", wanted, protocol.EntryForm)
+
+    async def place(self, server: str) -> protocol.Place:
+        """Where a server's entry stands; of no server: the file."""
+        return await self._ask("place", {"server": server}, protocol.Place)
+
+    async def delete_server(self, server: str) -> protocol.Gone:
+        """Take a server out of the config, and its sign-in out of the keyring."""
+        return await self._ask("delete_server", {"server": server}, protocol.Gone)
+
     async def reload(self) -> None:
         """Read the config file again and apply what changed. Raises ControlError."""
         await self._request("reload", {})

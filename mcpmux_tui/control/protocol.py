@@ -16,10 +16,12 @@ from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.inputs import InputType
 from mcpmux_tui.model.question import Field as QuestionField
 from mcpmux_tui.model.question import Question, Verdict
-from mcpmux_tui.model.server import Action, EngineSnapshot, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
 
 PROTOCOL = 1
 LINE_LIMIT = 8 * 1024 * 1024
+HIDDEN = "********"
+"""What stands in a form for what is not shown."""
 
 
 class Request(Frozen):
@@ -301,6 +303,127 @@ class SecretList(Frozen):
     """Answer to `secrets`: those given, and those that servers wait for."""
 
     secrets: tuple[SecretLine, ...] = ()
+
+
+class EntryForm(Frozen):
+    """A server's entry as a person edits it; answer to `entry_form`, and what comes back.
+
+    What is hidden is `HIDDEN`; where that comes back the value stays as it is.
+    """
+
+    server: str = ""
+    """Whose entry it is."""
+    copy_of: bool = False
+    """It becomes a new entry, made like that of `server`."""
+    seen: str = ""
+    """Names exactly the entry that was shown."""
+    remote: bool = False
+    name: str = ""
+    target: str = Field(default="", repr=False)
+    """The command line, quoted as for a shell, or the address."""
+    pairs: str = Field(default="", repr=False)
+    """Lines of KEY=value, or of `Name: value` for headers."""
+    cwd: str = ""
+    enabled: bool = True
+
+
+class Draft(Frozen):
+    """`draft_read`, `draft_keep`: servers as a person wrote them down, not yet in the config."""
+
+    pasted: str = Field(default="", repr=False)
+    """A command, an address or JSON; or `form`."""
+    name: str = ""
+    """For the only one in `pasted`; empty: as suggested."""
+    form: EntryForm | None = None
+
+
+class DraftServer(Frozen):
+    """One server of a draft, as a person must see it before saying yes; all of it, escaped."""
+
+    name: str
+    kind: str = ""
+    """What it looks like, in words."""
+    target: str = ""
+    """The whole command line or address."""
+    pairs: tuple[str, ...] = ()
+    """Its variables or headers, as they would stand in the config."""
+    cwd: str = ""
+    moves: tuple[str, ...] = ()
+    """The names under which secrets found in plain text would be kept."""
+    notes: tuple[str, ...] = ()
+
+
+class Reading(Frozen):
+    """Answer to `draft_read`: the servers, or what is wrong with which field."""
+
+    servers: tuple[DraftServer, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
+    passing: str = ""
+    """Why secrets would not outlast mcpmux, where some are to be kept."""
+
+
+class DraftTest(Frozen):
+    """`draft_test`: connect to the servers of a draft; `key` is the door's own."""
+
+    key: str
+    draft: Draft
+
+
+class DraftKey(Frozen):
+    """`draft_cancel`: which test."""
+
+    key: str
+
+
+class DraftOutcome(Frozen):
+    """How a server of a draft answered."""
+
+    name: str
+    state: Health
+    seconds: float = 0.0
+    tools: int = 0
+    prompts: int = 0
+    resources: int = 0
+    server_info: str = ""
+    missing: tuple[str, ...] = ()
+    summary: str = ""
+    detail: str = ""
+
+
+class DraftTested(Frozen):
+    """Answer to `draft_test`; `wrong` where there was nothing to test."""
+
+    servers: tuple[DraftOutcome, ...] = ()
+    wrong: tuple[Wrong, ...] = ()
+
+
+class DraftKept(Frozen):
+    """Answer to `draft_keep`: the names in the config; nothing was kept where anything is wrong."""
+
+    names: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    """The names of values that were moved to the keyring."""
+    wrong: tuple[Wrong, ...] = ()
+
+
+class FormWanted(Frozen):
+    """`entry_form`: of which server; `copy_of`: for a new one like it."""
+
+    server: str
+    copy_of: bool = False
+
+
+class Place(Frozen):
+    """Answer to `place`: where a server's entry, or what is wrong with the file, stands."""
+
+    path: str
+    line: int | None = None
+
+
+class Gone(Frozen):
+    """Answer to `delete_server`: names of kept values that its entry referred to; they stay."""
+
+    secrets: tuple[str, ...] = ()
 
 
 Hint = Literal["", "read", "write", "destroy"]

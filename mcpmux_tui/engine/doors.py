@@ -68,6 +68,13 @@ class Doors:
             "client_entry": self._client_entry,
             "find_imports": self._find_imports,
             "import": self._import,
+            "draft_read": self._draft_read,
+            "draft_test": self._draft_test,
+            "draft_cancel": self._draft_cancel,
+            "draft_keep": self._draft_keep,
+            "entry_form": self._entry_form,
+            "place": self._place,
+            "delete_server": self._delete_server,
             "reload": self._reload,
             "end_leftovers": self._end_leftovers,
             "detach": self._detach,
@@ -234,6 +241,34 @@ class Doors:
         )
         await self._hub.reload()
         return imported
+
+    async def _draft_read(self, params: Params) -> BaseModel:
+        return await self._hub.drafts.read(protocol.Draft.model_validate(params))
+
+    async def _draft_test(self, params: Params) -> BaseModel:
+        test = protocol.DraftTest.model_validate(params)
+        return await self._hub.drafts.test(test.key, test.draft)
+
+    async def _draft_cancel(self, params: Params) -> None:
+        self._hub.drafts.cancel(protocol.DraftKey.model_validate(params).key)
+
+    async def _draft_keep(self, params: Params) -> BaseModel:
+        kept = await self._hub.drafts.keep(protocol.Draft.model_validate(params))
+        if kept.names:
+            await self._hub.reload()
+        return kept
+
+    async def _entry_form(self, params: Params) -> BaseModel:
+        wanted = protocol.FormWanted.model_validate(params)
+        return await self._hub.drafts.form(wanted.server, copy_of=wanted.copy_of)
+
+    async def _place(self, params: Params) -> BaseModel:
+        server = protocol.OneServer.model_validate(params).server
+        return await asyncio.to_thread(offline.place, self._hub.instance, server)
+
+    async def _delete_server(self, params: Params) -> BaseModel:
+        server = protocol.OneServer.model_validate(params).server
+        return protocol.Gone(secrets=await self._hub.remove(server))
 
     async def _reload(self, _: Params) -> None:
         await self._hub.reload()

@@ -11,16 +11,19 @@ from typing import Final
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
-from mcpmux_tui.config.resolve import Resolver
+from mcpmux_tui.config.plain import plain_secrets
+from mcpmux_tui.config.resolve import Resolver, names_in
 from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.adopted import reap_adopted
 from mcpmux_tui.engine.doctor import examine
+from mcpmux_tui.engine.drafts import Drafts
 from mcpmux_tui.engine.given import Given
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
 from mcpmux_tui.engine.securing import Securing
 from mcpmux_tui.engine.sign_ins import SignIns, vault
+from mcpmux_tui.engine.trial import Trial
 from mcpmux_tui.engine.trying import Trying
 from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.channel import Item, Kind
@@ -31,6 +34,7 @@ from mcpmux_tui.model.errors import (
     PortInUse,
     UsageError,
 )
+from mcpmux_tui.model.secret import Secret
 from mcpmux_tui.model.server import (
     ON_THE_WAY,
     SERVING,
@@ -45,6 +49,7 @@ from mcpmux_tui.model.server import (
 from mcpmux_tui.model.spec import Config, HttpLaunch, ServerSpec
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.text import one_line
+from mcpmux_tui.upstream.attempt import nobody
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.list_cache import ListCache
 from mcpmux_tui.upstream.supervisor import Supervisor
@@ -89,7 +94,7 @@ class Hub:
         self._children = Children(instance.folder.name)
         self._vault_choice = config.vault
         self._vault = vault(instance.folder, config.vault)
-        stored = NamedValues(self._vault, hide=self.redactor.hide)
+        self.stored = stored = NamedValues(self._vault, hide=self.redactor.hide)
         self._values = Resolver(
             os.environ,
             stored=stored,
@@ -113,6 +118,9 @@ class Hub:
             changed=lambda _: self._changed(),
             ready=self._retry_sign_in,
             failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
+        )
+        self.drafts = Drafts(
+            instance.config, self.securing, self._trial, lambda: self.url, self.sign_ins.rename
         )
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
@@ -166,6 +174,7 @@ class Hub:
             *(each.close() for each in self._supervisors.values()),
             *self._handovers.values(),
             *self._forgetting,
+            self.drafts.close(),
         )
         await self.sign_ins.close()
         self._vault.close()
@@ -315,6 +324,18 @@ class Hub:
             await self.reload()
         else:
             supervisor.post(action)
+
+    async def remove(self, name: str) -> tuple[str, ...]:
+        """Take a server out of the config; its sign-in goes too.
+
+        Returns the names of the kept values it used, which stay. Raises McpmuxError.
+        """
+        launch = self.supervisor(name).spec.launch
+        used = names_in(launch, self._config.inputs) if launch is not None else frozenset()
+        await asyncio.to_thread(edit.remove_server, self.instance.config, name)
+        await self.reload()
+        kept = {each.name for each in await asyncio.to_thread(self.stored.names)}
+        return tuple(sorted(used & kept))
 
     async def examine(self, name: str) -> tuple[Check, ...]:
         """Check one server, up to the first thing that does not hold. Raises ControlError."""
@@ -471,6 +492,21 @@ class Hub:
             audience=self.proxy.audience(spec.name),
             authorize=self.sign_ins.authorize,
             lists=self._cache.last(spec),
+        )
+
+    def _trial(self, spec: ServerSpec) -> Trial:
+        """A server of a draft; signed in only where it is exactly one that there is."""
+        live = self._supervisors.get(spec.name)
+        same = live is not None and live.spec.launch == spec.launch
+        if spec.launch is not None:
+            for plain in plain_secrets(spec.name, spec.launch):
+                self.redactor.hide(Secret(plain.value))
+        return Trial(
+            spec,
+            values=self._values,
+            children=self._children,
+            authorize=self.sign_ins.authorize if same else nobody,
+            clean=self.redactor.clean,
         )
 
     def _listed(self, name: str, announced: frozenset[str]) -> None:

@@ -22,7 +22,7 @@ from mcpmux_tui.control import protocol
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.importers.plan import Planned, plan_import
 from mcpmux_tui.importers.search import find
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.spec import Config, HttpLaunch, StdioLaunch
 from mcpmux_tui.text import exact
 
@@ -76,6 +76,16 @@ def import_servers(
     return protocol.Imported(added=tuple(each.name for each in chosen))
 
 
+def place(instance: Instance, server: str) -> protocol.Place:
+    """Where a server's entry stands; in a file that cannot be read, where its fault is."""
+    path, line = instance.config, None
+    try:
+        line = next((each.line for each in file.raw(path) if each.name == server), None)
+    except ConfigError as error:
+        line = error.line
+    return protocol.Place(path=str(path), line=line)
+
+
 def client_choices() -> protocol.ClientChoices:
     """The clients an entry can be made for, those found on this machine first."""
     found = clients.choices(Path.home(), os.environ, sys.platform)
@@ -107,10 +117,11 @@ _LOADERS: Final = re.compile(
 """Variables that have other code run in whatever is started."""
 
 
-def _loaders(names: Iterable[str]) -> Iterator[str]:
+def loaders(names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each variable that can have other code run."""
     for name in names:
         if _LOADERS.fullmatch(name):
-            yield f"`{exact(name)}` can have other code run in it; look at its value in the file."
+            yield f"`{exact(name)}` can have other code run in it; look at its value."
 
 
 def _candidate(planned: Planned) -> protocol.Candidate:
@@ -138,7 +149,7 @@ def _candidate(planned: Planned) -> protocol.Candidate:
         path=paths.shown(found.path),
         notes=(
             *found.notes,
-            *_loaders(names),
+            *loaders(names),
             *(f"{warning} Its source holds it still." for warning in plain),
         ),
         skip=planned.skip or (spec.problem.reason if spec.problem else ""),

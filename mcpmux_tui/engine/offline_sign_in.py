@@ -91,6 +91,17 @@ async def door(instance: Instance) -> AsyncIterator[Alone]:
         kept.close()
 
 
+async def forget(instance: Instance, server: str) -> None:
+    """A server was removed: nothing of its sign-in stays. Raises McpmuxError."""
+    config = offline.load(instance)
+    instance.prepare()
+    kept = vault(instance.folder, config.vault)
+    try:
+        await SignIns(kept, instance.folder).forget(server)
+    finally:
+        kept.close()
+
+
 async def status(instance: Instance) -> tuple[Signed, ...]:
     """Every remote server that one signs in to, in the config's order."""
     config = offline.load(instance)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +47,12 @@ class Securing:
                     f"There is no keyring to move them to ({self._vault.passing}).",
                     "The entry stays as it is.",
                 )
-            named = {each.where: await self._named(each, spec.name) for each in found}
+            named = {each.where: await self.named(each, spec.name) for each in found}
             for each in named.values():
                 await self._values.give(each.name, each.value, session=False)
                 kept.append(each.name)
             before, after = await asyncio.to_thread(
-                edit.rewrite, self._config, spec.name, _rewriting(list(named.values()))
+                edit.rewrite, self._config, spec.name, referring(list(named.values()))
             )
         except McpmuxError as error:
             for name in kept:
@@ -72,20 +74,47 @@ class Securing:
             await self._values.remove(name)
         return last.names
 
+    async def passing(self) -> str:
+        """Why what is kept would not outlast this process; empty where it does."""
+        try:
+            return "" if await self._vault.keeps() else self._vault.passing
+        except VaultError as error:
+            raise ControlError(error.message, error.hint) from error
+
+    @asynccontextmanager
+    async def keeping(self, found: Sequence[Plain]) -> AsyncIterator[None]:
+        """Keep secrets before an entry refers to them; where that fails, they go again.
+
+        Raises ControlError where they cannot be kept.
+        """
+        new: list[str] = []
+        try:
+            for each in found:
+                if await self._values.value(each.name) is None:
+                    new.append(each.name)
+                    await self._values.give(each.name, each.value, session=False)
+            yield
+        except McpmuxError as error:
+            for name in new:
+                await self._values.remove(name)
+            if isinstance(error, VaultError):
+                raise ControlError(f"Nothing was added: {error.message}", error.hint) from error
+            raise
+
+    async def named(self, plain: Plain, server: str) -> Plain:
+        """The same under a name that no other value has. Raises ControlError."""
+        try:
+            return await self._named(plain, server)
+        except VaultError as error:
+            raise ControlError(error.message, error.hint) from error
+
     async def _named(self, plain: Plain, server: str) -> Plain:
-        """The same under a name that no other value has."""
         if await self._values.value(plain.name) in {None, plain.value}:
             return plain
-        name = f"{plain.name}_{server}".upper().replace("-", "_").replace(".", "_")
-        text = plain.text.replace(f"${{secret:{plain.name}}}", f"${{secret:{name}}}")
-        return Plain(plain.where, name, plain.value, text)
+        return plain.renamed(f"{plain.name}_{server}".upper().replace("-", "_").replace(".", "_"))
 
 
-def _rewriting(found: list[Plain]) -> edit.Rewrite:
-    places = {(each.where, _written(each)): each.text for each in found}
+def referring(found: Sequence[Plain]) -> edit.Rewrite:
+    """Has an entry refer to secrets that stood in it."""
+    places = {(each.where, each.written): each.text for each in found}
     return lambda where, text: places.get((where, text), text)
-
-
-def _written(plain: Plain) -> str:
-    """The text as it stands in the entry."""
-    return plain.text.replace(f"${{secret:{plain.name}}}", plain.value.replace("$", "$$"))

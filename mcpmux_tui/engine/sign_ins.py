@@ -246,6 +246,19 @@ class SignIns:
             record = Record(server, secrets=self._secrets, folder=self._folder)
             await revoke.forget(record)
 
+    async def rename(self, old: str, new: str) -> None:
+        """What is kept of one server belongs to another name now. Raises McpmuxError."""
+        self.cancel(old)
+        self._failures.pop(old, None)
+        if (known := self._managers.pop(old, None)) is not None:
+            await known[1].close()
+        record = Record(old, secrets=self._secrets, folder=self._folder)
+        async with record.locked():
+            if (grant := await record.read(fresh=True)) is not None:
+                await Record(new, secrets=self._secrets, folder=self._folder).write(grant)
+                await record.delete()
+            record.remove_lock()
+
     async def close(self) -> None:
         """End what is under way; renewals may still be kept."""
         ending = [each.done for each in self._under_way.values()]

@@ -46,7 +46,7 @@ def plan_import(
         launch = _launch(server.entry)
         for name in _names(server):
             if name not in taken:
-                skip = "it is mcpmux itself" if _is_own(server.entry, own_url) else ""
+                skip = "it is mcpmux itself" if is_own(server.entry, own_url) else ""
                 if not skip:
                     taken[name] = launch, f"the same as {name} of {server.tool}"
                 plan.append(Planned(server, name, skip))
@@ -83,7 +83,8 @@ def _launch(entry: Mapping[str, object]) -> tuple[object, ...]:
     return tuple(entry.get(key) or None for key in _LAUNCH_KEYS)
 
 
-def _is_own(entry: Mapping[str, object], own_url: str | None) -> bool:
+def is_own(entry: Mapping[str, object], own_url: str | None) -> bool:
+    """Whether an entry leads back to mcpmux, whose proxy is at `own_url`."""
     match entry:
         case {"command": str(command)}:
             return PurePath(command).name == "mcpmux"

@@ -23,7 +23,7 @@ from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.screens.logs import LogsScreen
-from mcpmux_tui.ui.screens.page import Go, OpenServer, Page
+from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
 from mcpmux_tui.ui.screens.server import ServerScreen
 from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
@@ -152,6 +152,11 @@ class McpmuxApp(CrashGuard):
         kinds: dict[str, type[Page]] = {"tools": ToolsScreen, "logs": LogsScreen}
         kind = kinds.get(event.screen)
         self._lead_to(None if kind is None else kind(self._door))
+
+    @on(GoToServer)
+    def _go_to_server(self, event: GoToServer) -> None:
+        self._lead_to(None)
+        self._home.go_to(event.server)
 
     @on(OpenServer)
     def _open_server(self, event: OpenServer) -> None:

@@ -9,9 +9,14 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Draft,
+    DraftKept,
+    DraftTested,
     Entry,
+    EntryForm,
     Found,
     GiveValues,
+    Gone,
     Imported,
     ItemForm,
     ItemName,
@@ -26,6 +31,8 @@ from mcpmux_tui.control.protocol import (
     Moved,
     Offer,
     Outcome,
+    Place,
+    Reading,
     SecretList,
     TryItem,
     TryProgress,
@@ -96,6 +103,22 @@ class Engine(Protocol):
     async def find_imports(self) -> Found: ...
 
     async def import_servers(self, keys: tuple[str, ...]) -> Imported: ...
+
+    async def draft_read(self, draft: Draft) -> Reading: ...
+
+    async def draft_test(self, key: str, draft: Draft) -> DraftTested: ...
+
+    async def draft_cancel(self, key: str) -> None: ...
+
+    async def draft_keep(self, draft: Draft) -> DraftKept: ...
+
+    async def entry_form(self, server: str, *, copy_of: bool = False) -> EntryForm: ...
+
+    async def place(self, server: str) -> Place: ...
+
+    async def delete_server(self, server: str) -> Gone: ...
+
+    async def reload(self) -> None: ...
 
     async def end_leftovers(self) -> None: ...
 

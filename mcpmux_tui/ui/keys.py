@@ -41,7 +41,7 @@ CONNECT = Key(
     "what the state calls for", footer=0, keep=20,
 )  # fmt: skip
 OPEN = Key(
-    "nav.open", "enter", "enter", "open", "Open", "Server", "all about it", footer=1, keep=12
+    "nav.open", "enter", "enter", "open", "Open", "Server", "all about it", footer=1, keep=9
 )
 RESTART = Key(
     "server.restart", "r", "r", "restart", "Restart", "Server", "stop and connect again",
@@ -66,6 +66,16 @@ MOVE = Key(
 DOCTOR = Key(
     "server.doctor", "w", "w", "doctor", "Why", "Server", "why it is red: checked in order"
 )
+EDIT = Key("server.edit", "e", "e", "edit", "Edit", "Server", "its entry, in a form")
+DUPLICATE = Key(
+    "server.duplicate", "D", "D", "duplicate", "Duplicate", "Server", "a new entry like this one"
+)
+DELETE = Key(
+    "server.delete", "delete", "del", "delete", "Delete", "Server", "its entry and its sign-in"
+)
+EDITOR = Key(
+    "server.editor", "E", "E", "editor", "Edit file", "mcpmux", "the config, in your own editor"
+)
 TOOLS = Key("server.tools", "t", "t", "open('tools')", "Tools", "Server", "what it offers")
 LOGS = Key("server.logs", "l", "l", "open('logs')", "Logs", "Server", "what it wrote")
 CONFIG = Key("server.config", "v", "v", "open('config')", "Config", "Server", "its entry")
@@ -88,6 +98,10 @@ COPY = Key(
     "what a client needs to connect", short="Copy", footer=5, keep=15,
 )  # fmt: skip
 COPY_URL = Key("copy.url", "Y", "Y", "copy_url", "Copy address", "Your tools", "the proxy's")
+ADD = Key(
+    "server.add", "a", "a", "add", "Add", "Your tools",
+    "paste a command, an address or JSON", footer=6, keep=10,
+)  # fmt: skip
 IMPORT = Key(
     "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools",
     footer=7, keep=2,
@@ -179,7 +193,9 @@ MOVES = (
 )
 """Bound by what moves: lists and panes, each with actions of these names."""
 
-OF_A_SERVER = (CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, DOCTOR)
+OF_A_SERVER = (
+    CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, DOCTOR, EDIT, DUPLICATE, DELETE,
+)  # fmt: skip
 _SCREENS = (GO_SERVERS, GO_TOOLS, GO_LOGS)
 SCREEN = (
     *OF_A_SERVER,
@@ -192,6 +208,7 @@ SCREEN = (
     ANSWER,
     COPY,
     COPY_URL,
+    ADD,
     IMPORT,
     SECRETS,
     FILTER,
@@ -202,13 +219,14 @@ SCREEN = (
     HELP,
     QUIT,
     BACK,
+    EDITOR,
     LEFTOVERS,
 )
 """Of the servers screen."""
 EVERYWHERE = (ANSWER, COPY_URL, SECRETS, *_SCREENS, FILTER, MAXIMISE, PALETTE, HELP, LEAVE)
 """Of every other screen."""
 TOP_LEVEL = (QUIT_ANYWHERE, *EVERYWHERE)
-SERVER_PAGE = (*OF_A_SERVER, TAB_NEXT, TAB_PREVIOUS, *TOP_LEVEL)
+SERVER_PAGE = (*OF_A_SERVER, EDITOR, TAB_NEXT, TAB_PREVIOUS, *TOP_LEVEL)
 
 
 def layered(inner: tuple[Key, ...], outer: tuple[Key, ...]) -> tuple[Key, ...]:
@@ -316,6 +334,8 @@ def _about_server(key: Key, server: ServerSnapshot | None) -> str:
         return f"{server.name} is stopping; wait a moment."
     if key is RESTART and server.state is Health.DISABLED:
         return f"{server.name} is disabled; c enables it."
+    if key in (EDIT, DUPLICATE) and server.transport is None:
+        return f"{server.name} has a fault in the config; E opens it in your editor."
     if key is LOG_OUT and not server.signed_in:
         return f"Nobody is signed in to {server.name}."
     if key is MOVE and not any("in plain text" in warning for warning in server.warnings):

@@ -14,7 +14,6 @@ from typing import TextIO
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-
 _KEEP_TITLE = "\x1b[22;2t"
 _GIVE_TITLE_BACK = "\x1b[23;2t"
 """xterm's stack of titles; others ignore these."""
@@ -72,7 +71,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Keep the window's title aside."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write(_KEEP_TITLE)
 
     def stop_application_mode(self) -> None:

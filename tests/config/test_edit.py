@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from mcpmux_tui.config import edit
-from mcpmux_tui.config.file import load, parse
+from mcpmux_tui.config.file import entries, load, parse
 from mcpmux_tui.config.show import entry_text
 from mcpmux_tui.model.errors import ConfigError, UsageError
 from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
@@ -523,3 +523,93 @@ def test_an_entry_is_shown_as_it_stands_without_its_secrets(tmp_path: Path) -> N
     assert 'LEVEL = "info"' in text
     with pytest.raises(UsageError, match="no server named b"):
         entry_text(path, "b")
+
+
+def changed(path: Path, name: str, changes: edit.Changes, new_name: str = "") -> None:
+    before = entries(path)[name]
+    edit.change_server(path, name, changes, before=before, new_name=new_name or name)
+
+
+@pytest.mark.behaviour("F6")
+def test_a_change_touches_its_lines_alone_and_a_new_key_stands_with_its_table(path: Path) -> None:
+    changed(
+        path, "a", {("command",): "y", ("env", "A"): "1", ("env", "B"): "2", ("cwd",): "/x"}, "n.e"
+    )
+    assert read(path) == TOML.replace("[servers.a]", '[servers."n.e"]').replace(
+        "[servers.a.env]", '[servers."n.e".env]'
+    ).replace('command = "x"', 'command = "y"').replace(
+        "A = '''\n[servers.b]\n'''", 'A = "1"\nB = "2"'
+    ).replace("  # none\n]\n", '  # none\n]\ncwd = "/x"\n')
+    changed(path, "b.c", {("headers", "H"): None, ("headers", "X-Y"): "3"}, "b")
+    assert read(path).endswith('[servers.b.headers]\nX-Y = "3"\n')
+    assert comments(read(path)) == comments(TOML)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'servers.a.command = "x" # c\nservers.b.url = "https://b.example"\n[z]\n',
+        '[servers]\na = { command = "x" } # c\nb.url = "https://b.example"\n',
+        '[servers]\n[servers . "a"] # c\ncommand = "x"\n[servers.b]\nurl = "https://b.example"',
+        '{"servers": {"a": {"command": "x"}, "b": {"url": "https://b.example"}}}',
+    ],
+)
+def test_every_way_of_writing_a_server_can_be_changed(tmp_path: Path, text: str) -> None:
+    path = tmp_path / ("config.json" if text.startswith("{") else "config.toml")
+    path.write_text(text, encoding="utf-8")
+    changed(path, "a", {("args",): ["1", "2"], ("env", "K"): "v"}, "new")
+    assert list(entries(path)) == ["new", "b"]
+    assert entries(path)["new"] == {"command": "x", "args": ["1", "2"], "env": {"K": "v"}}
+    assert comments(read(path)) == comments(text)
+
+
+def test_a_change_that_cannot_be_leaves_the_file_as_it_is(path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There is a server named b\.c already"):
+        changed(path, "a", {}, "b.c")
+    with pytest.raises(UsageError, match=r"a cannot be saved\. It has no `command`"):
+        changed(path, "a", {("command",): None})
+    with pytest.raises(UsageError, match=r"p cannot be saved\. The name `p` is reserved"):
+        changed(path, "a", {}, "p")
+    with pytest.raises(UsageError, match="was changed since it was shown"):
+        edit.change_server(path, "a", {("cwd",): "/"}, before={}, new_name="a")
+    with pytest.raises(UsageError, match="There is no server named z"):
+        edit.change_server(path, "z", {}, before={}, new_name="z")
+    inline = path.with_name("inline.toml")
+    inline.write_text('servers = { a = { command = "x" } }', encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot edit safely"):
+        changed(inline, "a", {}, "b")
+    assert read(path) == TOML
+    changed(path, "a", {})
+    assert read(path) == TOML
+
+
+@given(
+    servers=st.dictionaries(st.sampled_from(["a", "b", "c.d", "e-f"]), tables, min_size=1),
+    values=st.dictionaries(texts, texts | st.none(), max_size=3),
+    args=st.lists(texts, max_size=2) | st.none(),
+    multiline=st.booleans(),
+)
+def test_whatever_is_changed_the_file_says_exactly_that(
+    servers: dict[str, dict[str, object]],
+    values: dict[str, str | None],
+    args: list[JsonValue] | None,
+    multiline: bool,
+) -> None:
+    name = next(iter(servers))
+    changes: dict[tuple[str, ...], JsonValue] = {("args",): args}
+    changes |= {("env", key): value for key, value in values.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        text = tomli_w.dumps({"servers": servers, "z": 1}, multiline_strings=multiline)
+        path.write_text(text, encoding="utf-8")
+        try:
+            changed(path, name, changes, "new")
+        except UsageError as error:
+            assert "cannot be saved" in error.message
+            assert read(path) == text
+            return
+        wanted = dict(servers[name])
+        edit.put(wanted, changes)
+        after = tomllib.loads(read(path))
+    others = {key: value for key, value in servers.items() if key != name}
+    assert after == {"servers": {"new": wanted, **others}, "z": 1}

@@ -97,6 +97,12 @@ def test_without_an_engine_the_command_signs_in_by_itself(home: Home) -> None:
         assert home.run("logout", "guarded", "--reset", *config).code == 0
         assert home.run("auth", "status", *config).code == 1
         assert home.run("login", "nobody", *config).code == 1
+        # Who is removed leaves nothing of a sign-in behind.
+        assert home.run("login", "guarded", *config).code == 0
+        (kept,) = home.folder.rglob("secrets.toml")
+        assert "guarded" in kept.read_text()
+        assert home.run("remove", "guarded", *config).out == "Removed guarded.\n"
+        assert "guarded" not in kept.read_text()
 
 
 def test_what_is_not_kept_is_said(home: Home) -> None:

@@ -11,9 +11,14 @@ from mcpmux_tui.control.protocol import (
     Checkup,
     ClientChoices,
     ClientEntry,
+    Draft,
+    DraftKept,
+    DraftTested,
     Entry,
+    EntryForm,
     Found,
     GiveValues,
+    Gone,
     Imported,
     ItemForm,
     ItemLine,
@@ -30,6 +35,8 @@ from mcpmux_tui.control.protocol import (
     Moved,
     Offer,
     Outcome,
+    Place,
+    Reading,
     SecretList,
     TryItem,
     TryProgress,
@@ -121,6 +128,15 @@ class FakeEngine:
         self.progress = ""
         self.offers: list[Offer] = []
         self.entry_text = Entry(path="~/.config/mcpmux/config.toml", line=3, text="command = 'x'")
+        self.drafts: list[Draft] = []
+        self.reading = Reading()
+        self.tested = DraftTested()
+        self.kept: DraftKept | ControlError = DraftKept()
+        self.kept_drafts: list[Draft] = []
+        self.tests: list[str] = []
+        self.edited = EntryForm()
+        self.gone: list[str] = []
+        self.reloads = 0
         self.answers: list[tuple[int, Verdict, dict[str, str]]] = []
         self.done: asyncio.Future[LoginDone]
         self.pasted: list[str] = []
@@ -341,6 +357,43 @@ class FakeEngine:
         names = tuple(c.name for c in self.found.candidates if c.key in keys)
         self.put(*(server(name, Health.CONNECTING) for name in names))
         return Imported(added=names)
+
+    async def draft_read(self, draft: Draft) -> Reading:
+        self.drafts.append(draft)
+        await self._answer()
+        return self.reading
+
+    async def draft_test(self, key: str, draft: Draft) -> DraftTested:
+        self.tests.append(key)
+        await self._answer()
+        return self.tested
+
+    async def draft_cancel(self, key: str) -> None:
+        self.cancelled.append(key)
+
+    async def draft_keep(self, draft: Draft) -> DraftKept:
+        self.kept_drafts.append(draft)
+        await self._answer()
+        if isinstance(self.kept, ControlError):
+            raise self.kept
+        self.put(*(server(name, Health.CONNECTING) for name in self.kept.names))
+        return self.kept
+
+    async def entry_form(self, server: str, *, copy_of: bool = False) -> EntryForm:
+        await self._answer()
+        return self.edited.model_copy(update={"server": server, "copy_of": copy_of})
+
+    async def place(self, server: str) -> Place:
+        return Place(path=self.snapshot.config_path, line=3 if server else None)
+
+    async def delete_server(self, server: str) -> Gone:
+        await self._answer()
+        self.gone.append(server)
+        self.remove(server)
+        return Gone(secrets=("API_KEY",))
+
+    async def reload(self) -> None:
+        self.reloads += 1
 
     async def end_leftovers(self) -> None:
         await self._answer()

@@ -443,7 +443,7 @@ async def test_keys_in_the_footer_can_be_clicked(tmp_path: Path) -> None:
 async def test_no_servers_yet_is_one_screen_of_next_steps(tmp_path: Path) -> None:
     async with driving(FakeEngine(), tmp_path) as ui:
         await ui.shows("None found")
-        for words in ("i  import", "config.toml", "[servers.time]", "mcpmux add time",
+        for words in ("i  import", "a  add one", "config.toml", "[servers.time]", "mcpmux add time",
                       "mcpmux --demo", URL):  # fmt: skip
             assert words in ui.text
         ui.engine.put(server("a"))

@@ -46,6 +46,13 @@ class Go(Message):
 
 
 @dataclass
+class GoToServer(Message):
+    """Put the cursor on a server at home, once there is a row of it."""
+
+    server: str
+
+
+@dataclass
 class OpenServer(Message):
     """Show one server closely."""
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
+
+from mcpmux_tui.control.protocol import DraftKept
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ServerSnapshot
+from mcpmux_tui.ui import editor
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
+from mcpmux_tui.ui.dialogs.delete import DeleteByNameDialog, DeleteDialog
 from mcpmux_tui.ui.dialogs.doctor import DoctorDialog
+from mcpmux_tui.ui.dialogs.edit import EditDialog
 from mcpmux_tui.ui.dialogs.secure import SecureDialog
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.keys import (
     CONNECT,
+    DELETE,
     DOCTOR,
+    DUPLICATE,
+    EDIT,
+    EDITOR,
     LOG_OUT,
     MOVE,
     RESTART,
@@ -20,7 +31,7 @@ from mcpmux_tui.ui.keys import (
     VALUES,
     toggle,
 )
-from mcpmux_tui.ui.screens.page import Page
+from mcpmux_tui.ui.screens.page import GoToServer, Page
 from mcpmux_tui.ui.toasts import toast, toast_error
 
 _STUCK = frozenset({Health.FAILED, Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.DEGRADED})
@@ -102,6 +113,70 @@ class ServerPage(Page):
             return
         told = "" if out.told else " Its authorization server was not told."
         toast(self, f"Logged out of {server}.{told}")
+
+    def action_edit(self) -> None:
+        """Edit the server's entry."""
+        if not self.refused(EDIT) and (server := self.selected) is not None:
+            self.work.start(self._edit(server.name, copy_of=False))
+
+    def action_duplicate(self) -> None:
+        """Add a server like this one."""
+        if not self.refused(DUPLICATE) and (server := self.selected) is not None:
+            self.work.start(self._edit(server.name, copy_of=True))
+
+    async def _edit(self, server: str, *, copy_of: bool) -> None:
+        try:
+            form = await self.door.engine.entry_form(server, copy_of=copy_of)
+        except McpmuxError as error:
+            toast_error(self, error)
+            return
+        what = "Added" if copy_of else "Saved"
+        if self.is_current:
+            self.app.push_screen(EditDialog(self.door.engine, form), partial(self.kept, what))
+
+    def kept(self, what: str, kept: DraftKept | None) -> None:
+        """Say what a dialog has put into the config, and show it."""
+        if kept is None or not kept.names:
+            return
+        moved = f" In the keyring: {', '.join(kept.secrets)}." if kept.secrets else ""
+        demo = self.door.snapshot is not None and self.door.snapshot.demo
+        where = " in this demo; your own config stays as it is" if demo else ""
+        toast(self, f"{what} {', '.join(kept.names)}{where}.{moved}")
+        self.post_message(GoToServer(kept.names[0]))
+
+    def action_editor(self) -> None:
+        """Open the config in the person's editor."""
+        if not self.refused(EDITOR):
+            server = self.selected
+            self.work.start(self._open_editor("" if server is None else server.name))
+
+    async def _open_editor(self, server: str) -> None:
+        engine = self.door.engine
+        try:
+            editor.edit(self.app, editor.command(os.environ, await engine.place(server)))
+            await engine.reload()
+        except McpmuxError as error:
+            toast_error(self, error)
+
+    def action_delete(self) -> None:
+        """Delete the server, after a yes."""
+        if not self.refused(DELETE) and (server := self.selected) is not None:
+
+            def answered(yes: bool | None) -> None:
+                if yes:
+                    self.work.start(self._delete(server.name))
+
+            ask = DeleteByNameDialog if server.signed_in else DeleteDialog
+            self.app.push_screen(ask(server), answered)
+
+    async def _delete(self, server: str) -> None:
+        try:
+            gone = await self.door.engine.delete_server(server)
+        except McpmuxError as error:
+            toast_error(self, error)
+            return
+        kept = f" Still in the keyring: {', '.join(gone.secrets)}." if gone.secrets else ""
+        toast(self, f"Deleted {server}.{kept}")
 
     def action_restart(self) -> None:
         """Restart the server."""

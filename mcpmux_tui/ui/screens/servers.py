@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -13,11 +14,13 @@ from textual.widget import Widget
 from mcpmux_tui.control.protocol import Found, Imported
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ServerSnapshot
+from mcpmux_tui.ui.dialogs.add import AddDialog
 from mcpmux_tui.ui.dialogs.entry import EntryDialog
 from mcpmux_tui.ui.dialogs.imports import ImportDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.keys import (
+    ADD,
     CONNECT_ALL,
     COPY,
     IMPORT,
@@ -48,6 +51,8 @@ class ServersScreen(ServerPage):
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
+        self._awaited = ""
+        """The server that gets the cursor once there is a row of it."""
         self._found: Found | None = None
         self._finding = False
 
@@ -90,6 +95,7 @@ class ServersScreen(ServerPage):
         if self.has_class("-empty") is bool(snapshot.servers):
             self.set_class(not snapshot.servers, "-empty")
             self.home.focus()
+        self._go_to_awaited()
         self._follow_cursor()
         super().show(snapshot)
 
@@ -118,9 +124,16 @@ class ServersScreen(ServerPage):
         self.action_open()
 
     def go_to(self, server: str) -> None:
-        """Put the cursor on a server; a filter that hides it ends."""
-        self.query_one(FilterBar).clear()
-        self.query_one(ServerList).move_to(server)
+        """Put the cursor on a server, once there is a row of it; a filter that hides it ends."""
+        self._awaited = server
+        self._go_to_awaited()
+
+    def _go_to_awaited(self) -> None:
+        if self._awaited and self.door.server(self._awaited) is not None:
+            name, self._awaited = self._awaited, ""
+            self.query_one(FilterBar).clear()
+            self.query_one(ServerList).filter("")
+            self.query_one(ServerList).move_to(name)
 
     def action_open(self, tab: str = "overview") -> None:
         """Show the server closely."""
@@ -179,6 +192,11 @@ class ServersScreen(ServerPage):
         if not self.refused(COPY):
             door = self.door
             self.app.push_screen(EntryDialog(door.engine, door.copy, door.glyphs))
+
+    def action_add(self) -> None:
+        """Paste a server."""
+        if not self.refused(ADD):
+            self.app.push_screen(AddDialog(self.door.engine), partial(self.kept, "Added"))
 
     def action_import(self) -> None:
         """Pick servers of other tools and add them."""
