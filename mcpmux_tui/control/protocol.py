@@ -16,6 +16,7 @@ from mcpmux_tui.model.inputs import InputType
 from mcpmux_tui.model.question import Field as QuestionField
 from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.model.settings import UiSettings
 
 PROTOCOL = 1
 LINE_LIMIT = 8 * 1024 * 1024
@@ -75,6 +76,7 @@ class Update(Frozen):
     config_error: str | None = None
     offline: int | None = None
     leftovers: tuple[str, ...] | None = None
+    ui: UiSettings | None = None
 
     def apply(self, snapshot: EngineSnapshot) -> EngineSnapshot:
         """Return `snapshot` with this update's changes."""
@@ -105,7 +107,7 @@ class Update(Frozen):
         return None if update == cls() else update
 
 
-_WHOLE = ("proxy", "questions", "warnings", "config_error", "offline", "leftovers")
+_WHOLE = ("proxy", "questions", "warnings", "config_error", "offline", "leftovers", "ui")
 """What an update replaces as a whole."""
 
 
@@ -404,6 +406,13 @@ class LogPage(Frozen):
     """Answer to `logs`: the newest lines, oldest first."""
 
     lines: tuple[LogLine, ...] = ()
+
+
+class Keeping(Frozen):
+    """Answer to `keeping`: what keeps secrets over restarts, or why nothing does."""
+
+    keeps: str = ""
+    passing: str = ""
 
 
 class ClientEntryRequest(Frozen):

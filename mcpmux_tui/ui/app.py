@@ -16,15 +16,19 @@ from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, ProxySnapshot
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
+from mcpmux_tui.ui.dialogs.settings import SettingsDialog
+from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.servers import ServersScreen
-from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
+from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Failed, Tasks
 from mcpmux_tui.ui.terminal import TerminalDriver
-from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
+from mcpmux_tui.ui.theme import THEMES, inks
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
 
@@ -64,6 +68,7 @@ class McpmuxApp(CrashGuard):
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs | None = None,
         animated: bool | None = None,
+        theme: str | None = None,
     ) -> None:
         super().__init__(state, driver_class=TerminalDriver)
         self._engine = engine
@@ -72,23 +77,25 @@ class McpmuxApp(CrashGuard):
         self._ended = False
         self._work = Tasks(self)
         self._watching: asyncio.Task[None] | None = None
-        glyphs = glyphs or glyphs_for_terminal()
-        self.set_class(glyphs.ascii, "-ascii")
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = DARK.name
+        self._looks = Looks(self, theme=theme, glyphs=glyphs, animated=animated)
         self._servers = ServersScreen(
             engine,
             owner=owner,
             copy=self._copy,
-            glyphs=glyphs,
+            glyphs=self._looks.glyphs,
             clock=clock,
-            animated=self.animation_level != "none" if animated is None else animated,
         )
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The variables of our themes, for others."""
-        return FALLBACK
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's, with what one of others lacks."""
+        variables = super().get_css_variables()
+        if self.current_theme not in THEMES:
+            variables.update(inks(self.current_theme))
+        return variables
+
+    def watch_theme(self) -> None:
+        """Have NO_COLOR mean the same in every theme."""
+        filter_colours(self)
 
     def get_default_screen(self) -> ServersScreen:
         """The servers screen is home."""
@@ -105,8 +112,12 @@ class McpmuxApp(CrashGuard):
     async def _watch(self) -> None:
         try:
             async for snapshot in self._engine.watch():
-                first, self._snapshot = self._snapshot is None, snapshot
-                self._servers.show(snapshot)
+                first = self._snapshot is None
+                self._looks.tell(snapshot.ui)
+                warnings = (*snapshot.warnings, *self._looks.problems)
+                self._snapshot = snapshot.model_copy(update={"warnings": warnings})
+                self._servers.show(self._snapshot)
+                self._looks.changed.publish(None)
                 if first:
                     self.call_after_refresh(_freeze)
         except McpmuxError as error:
@@ -133,6 +144,44 @@ class McpmuxApp(CrashGuard):
         if not native or in_tmux():
             self.copy_to_clipboard(text)
         return "copied" if native else "copied (if your terminal allows)"
+
+    def action_choose_theme(self) -> None:
+        """Choose a theme; it is remembered."""
+        if self.screen.check_action("choose_theme", ()):
+
+            def picked(name: str | None) -> None:
+                if name is not None:
+                    self._choose(UiChange(theme=name))
+
+            self.push_screen(ThemeDialog(self._looks.glyphs), picked)
+
+    def action_settings(self) -> None:
+        """Show how mcpmux is set up."""
+        if self.screen.check_action("settings", ()):
+            self.push_screen(
+                SettingsDialog(
+                    self._engine,
+                    self._looks,
+                    state=self.state,
+                    copy=self._copy,
+                    snapshot=lambda: self._snapshot,
+                    choose=self._choose,
+                    pick_theme=self.action_choose_theme,
+                )
+            )
+
+    def _choose(self, change: UiChange) -> None:
+        self._looks.choose(change)
+        if self._snapshot is not None:
+            self._servers.show(self._snapshot, ended=self._ended)
+        self._looks.changed.publish(None)
+        self._work.start(self._remember(change))
+
+    async def _remember(self, change: UiChange) -> None:
+        try:
+            await self._engine.change_ui(change)
+        except McpmuxError as error:
+            toast(self, f"This counts until you quit: {error.message} {error.hint}", "warning")
 
     async def action_quit(self) -> None:
         """Quit; ask first where clients would lose their servers."""

@@ -54,7 +54,7 @@ class Commands(Provider):
             if key.group == "Server" and context.server is not None:
                 name = f"{name} {context.server.name}"
             about = refusal(key, context) or explanation(key, context)
-            yield name, _shown(name, key.shown, about), partial(screen.do, key)
+            yield name, _shown(name, context.pressed(key), about), partial(screen.do, key)
 
     def _servers(self) -> Iterator[Command]:
         screen = self._servers_screen

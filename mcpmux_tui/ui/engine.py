@@ -12,6 +12,7 @@ from mcpmux_tui.control.protocol import (
     Found,
     GiveValues,
     Imported,
+    Keeping,
     LoggedOut,
     Login,
     LoginDone,
@@ -28,6 +29,7 @@ from mcpmux_tui.control.protocol import (
 )
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
+from mcpmux_tui.model.settings import UiChange
 
 
 class Engine(Protocol):
@@ -68,6 +70,10 @@ class Engine(Protocol):
     async def secure(self, server: str) -> Moved: ...
 
     async def undo_secure(self) -> Moved: ...
+
+    async def keeping(self) -> Keeping: ...
+
+    async def change_ui(self, change: UiChange) -> None: ...
 
     async def secrets(self) -> SecretList: ...
 

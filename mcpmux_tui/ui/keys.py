@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from textual.binding import Binding
 
@@ -87,6 +88,15 @@ PALETTE = Key(
 HELP = Key("app.help", "question_mark,f1", "?", "help", "Help", "mcpmux", "these keys", footer=8)
 QUIT = Key("app.quit", "q,ctrl+q", "q", "app.quit", "Quit", "mcpmux", "leave this screen", footer=9)
 
+THEME = Key(
+    "app.theme", "ctrl+t", "ctrl+t", "app.choose_theme", "Theme", "mcpmux",
+    "choose one; the screen shows each",
+)  # fmt: skip
+SETTINGS = Key(
+    "go.settings", "6", "6", "app.settings", "Settings", "mcpmux",
+    "address, files, glyphs, and every key",
+)  # fmt: skip
+
 KEEP = Key("filter.keep", "enter", "enter", "keep_filter", "Keep", "Find", "use the filter")
 CLEAR = Key("filter.clear", "escape", "esc", "back", "Clear", "Find", "show all servers")
 TYPING = (KEEP, CLEAR)
@@ -111,6 +121,8 @@ SCREEN = (
     SECRETS,
     FILTER,
     PALETTE,
+    THEME,
+    SETTINGS,
     HELP,
     QUIT,
     BACK,
@@ -130,6 +142,12 @@ class Context:
     owner: bool = True
     leftovers: bool = False
     questions: bool = False
+    set_anew: Mapping[str, str] = field(default_factory=dict)
+    """What the person presses instead, by a key's id."""
+
+    def pressed(self, key: Key) -> str:
+        """The key to press, as a person reads it."""
+        return self.set_anew.get(key.id, key.shown)
 
 
 def label(key: Key, context: Context) -> str:

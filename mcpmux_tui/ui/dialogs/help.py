@@ -15,14 +15,14 @@ from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, SCREEN, Context, Key, explanation, label, refusal
 
 _GROUPS = ("Find", "mcpmux", "Server", "Your tools")
-_GROUP, _KEY, _LABEL = 12, 5, 12
+_GROUP, _KEY, _LABEL = 12, 7, 12
 
 
 class HelpDialog(Dialog[None]):
     """What every key does here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "back", "Back", show=False),
+        Binding("question_mark,f1", "back", "Back", show=False, id="app.help"),
     ]
 
     def __init__(self, context: Context) -> None:
@@ -40,7 +40,7 @@ class HelpDialog(Dialog[None]):
         note = Content.styled(
             "Arrows, home, end and page keys move too; tab goes to the other pane.", "$muted"
         )
-        return Content("\n").join([*_moves(), *self._keys(), Content(), note])
+        return Content("\n").join([*self._moves(), *self._keys(), Content(), note])
 
     def _keys(self) -> list[Content]:
         rows: list[Content] = []
@@ -57,19 +57,19 @@ class HelpDialog(Dialog[None]):
         why = refusal(key, self._keys_for)
         return Content.assemble(
             (fit(group, _GROUP), "bold"),
-            (fit(key.shown, _KEY), "$muted" if why else "bold $primary"),
+            (fit(self._keys_for.pressed(key), _KEY), "$muted" if why else "bold $primary"),
             (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
             line(why or explanation(key, self._keys_for), "$muted"),
         )
 
-
-def _moves() -> list[Content]:
-    pairs = zip(MOVES[::2], MOVES[1::2], strict=True)
-    return [
-        Content.assemble(
-            (fit("Move" if place == 0 else "", _GROUP), "bold"),
-            (fit(f"{one.shown} {other.shown}", _KEY + _LABEL), "bold $primary"),
-            (f"{one.help}, {other.help}", "$muted"),
-        )
-        for place, (one, other) in enumerate(pairs)
-    ]
+    def _moves(self) -> list[Content]:
+        pressed = self._keys_for.pressed
+        pairs = zip(MOVES[::2], MOVES[1::2], strict=True)
+        return [
+            Content.assemble(
+                (fit("Move" if place == 0 else "", _GROUP), "bold"),
+                (fit(f"{pressed(one)} {pressed(other)}", _KEY + _LABEL), "bold $primary"),
+                (f"{one.help}, {other.help}", "$muted"),
+            )
+            for place, (one, other) in enumerate(pairs)
+        ]

@@ -28,6 +28,7 @@ from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.tools import ToolsDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keymap import shown
 from mcpmux_tui.ui.keys import (
     ANSWER,
     CONNECT,
@@ -79,7 +80,6 @@ class ServersScreen(Screen[None]):
         copy: Copy,
         glyphs: Glyphs,
         clock: Callable[[], float],
-        animated: bool,
     ) -> None:
         super().__init__()
         self._engine = engine
@@ -87,7 +87,6 @@ class ServersScreen(Screen[None]):
         self._copy = copy
         self._glyphs = glyphs
         self._clock = clock
-        self._animated = animated
         self._snapshot: EngineSnapshot | None = None
         self._ended = False
         self._found: Found | None = None
@@ -100,7 +99,7 @@ class ServersScreen(Screen[None]):
         yield Header(self._glyphs)
         yield Banner()
         with Container(id="body"):
-            yield ServerList(glyphs=self._glyphs, clock=self._clock, animated=self._animated)
+            yield ServerList(glyphs=self._glyphs, clock=self._clock)
             yield DetailPane(self._engine, glyphs=self._glyphs, clock=self._clock)
         yield Welcome()
         with Horizontal(id="filter-bar"):
@@ -217,6 +216,7 @@ class ServersScreen(Screen[None]):
             owner=self._owner,
             leftovers=snapshot is not None and bool(snapshot.leftovers),
             questions=snapshot is not None and bool(snapshot.questions),
+            set_anew=shown(self),
         )
 
     def _refused(self, key: Key) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual import events
 from textual.content import Content
@@ -36,23 +36,25 @@ class Hint:
     """One key as the line shows it."""
 
     key: Key
+    shown: str
     label: str
     enabled: bool
 
     @property
     def width(self) -> int:
         """Cells it takes."""
-        return len(self.key.shown) + 1 + len(self.label)
+        return len(self.shown) + 1 + len(self.label)
 
 
 def hints(context: Context, width: int) -> tuple[Hint, ...]:
     """The keys that fit: shorter labels first, then fewer, grey ones first; never without `?`."""
+    pressed = context.pressed
     if context.typing:
-        return tuple(Hint(k, k.label, True) for k in TYPING)
-    full = [Hint(k, label(k, context), not refusal(k, context)) for k in FOOTER]
+        return tuple(Hint(k, pressed(k), k.label, True) for k in TYPING)
+    full = [Hint(k, pressed(k), label(k, context), not refusal(k, context)) for k in FOOTER]
     chosen = full
     if _width(chosen) > width:
-        chosen = [Hint(h.key, h.key.short or h.label, h.enabled) for h in full]
+        chosen = [replace(hint, label=hint.key.short or hint.label) for hint in full]
     for spare in sorted(_GIVE_WAY, key=lambda k: not refusal(k, context)):
         if _width(chosen) > width:
             chosen = [hint for hint in chosen if hint.key is not spare]
@@ -75,9 +77,7 @@ class KeyBar(Widget):
         for hint in hints(self.context, self.size.width):
             key_style, label_style = ("bold $primary", "") if hint.enabled else ("$muted", "$muted")
             parts.append(
-                Content.assemble(
-                    (f" {hint.key.shown} ", key_style), (hint.label + " ", label_style)
-                )
+                Content.assemble((f" {hint.shown} ", key_style), (hint.label + " ", label_style))
             )
         return Content("").join(parts)
 

@@ -1,0 +1,211 @@
+"""`6`: how mcpmux is set up, what of the screen can be chosen, and every key with its id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from mcpmux_tui.control.protocol import Keeping
+from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.server import EngineSnapshot
+from mcpmux_tui.model.settings import GlyphChoice, UiChange
+from mcpmux_tui.paths import shown as shown_path
+from mcpmux_tui.ui.content import fit, line
+from mcpmux_tui.ui.dialogs.dialog import Dialog
+from mcpmux_tui.ui.dialogs.entry import Copy, EntryDialog
+from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keymap import Bound, contexts, display, settable, shown
+from mcpmux_tui.ui.looks import Looks
+from mcpmux_tui.ui.toasts import toast
+
+_NAME, _KEY = 22, 18
+_NEXT: dict[GlyphChoice, GlyphChoice] = {"auto": "unicode", "unicode": "ascii", "ascii": "auto"}
+_GLYPHS: dict[GlyphChoice, str] = {
+    "auto": "what the terminal can draw",
+    "unicode": "always",
+    "ascii": "always",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: what it is, how it stands, and what enter does about it."""
+
+    name: str
+    value: str = ""
+    note: str = ""
+    copies: str = ""
+    """What enter puts into the clipboard."""
+    choice: str = ""
+    """What enter changes: "theme", "glyphs" or "animations"."""
+
+    @property
+    def content(self) -> Content:
+        """The line as it is drawn."""
+        value = line(self.value, "" if not self.choice else "bold $primary")
+        space = " " * max(2, _KEY - value.cell_length)
+        note = Content.assemble(space, line(self.note, "$muted")) if self.note else Content()
+        return Content.assemble(fit(self.name, _NAME), value, note)
+
+
+class SettingsRows(OptionList):
+    """The lines."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("g", "first", "First", show=False),
+        Binding("G", "last", "Last", show=False),
+    ]
+
+
+class SettingsDialog(Dialog[None]):
+    """Looks them through; enter changes what can be chosen, and copies the rest."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "entry", "Copy entry", id="copy.item"),
+        Binding("6", "back", "Back", show=False, id="go.settings"),
+    ]
+
+    def __init__(
+        self,
+        engine: Engine,
+        looks: Looks,
+        *,
+        state: Path,
+        copy: Copy,
+        snapshot: Callable[[], EngineSnapshot | None],
+        choose: Callable[[UiChange], None],
+        pick_theme: Callable[[], object],
+    ) -> None:
+        super().__init__()
+        self._engine = engine
+        self._looks = looks
+        self._state = state
+        self._copy = copy
+        self._snapshot = snapshot
+        self._choose = choose
+        self._pick_theme = pick_theme
+        self._keeping: Keeping | str = ""
+        self._rows: list[Row | None] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="box") as box:
+            box.border_title = "Settings"
+            yield Static("", id="said", markup=False)
+            yield SettingsRows(markup=False)
+
+    def on_mount(self) -> None:
+        """Show them, and ask what is not known here."""
+        self.query_one(SettingsRows).focus()
+        self._looks.changed.subscribe(self, lambda _: self._show())
+        self._show()
+        self.tasks.start(self._ask())
+
+    async def _ask(self) -> None:
+        try:
+            self._keeping = await self._engine.keeping()
+        except McpmuxError as error:
+            self._keeping = error.message
+        self._show()
+
+    def _show(self) -> None:
+        keys = shown(self)
+        back, copy = keys.get("dialog.back", "esc"), keys.get("copy.item", "y")
+        self.query_one(".box").border_subtitle = Content(
+            f"enter Change or copy  {copy} Copy entry  {back} Back"
+        )
+        self._say_problems()
+        rows = self.query_one(SettingsRows)
+        lines = list(self._lines(copy))
+        if lines == self._rows:
+            return
+        place = rows.highlighted
+        self._rows = lines
+        rows.clear_options()
+        for row in lines:
+            rows.add_option(Option(row.content) if row is not None else None)
+        rows.highlighted = place or 0
+
+    def _say_problems(self) -> None:
+        snapshot = self._snapshot()
+        problems = snapshot.warnings if snapshot is not None else ()
+        said = self.query_one("#said", Static)
+        said.update(Content("\n").join(line(each, "$warning") for each in problems))
+        said.display = bool(problems)
+
+    def _lines(self, copy: str) -> Iterator[Row | None]:
+        snapshot = self._snapshot()
+        if snapshot is not None:
+            yield from self._engine_lines(snapshot, copy)
+            yield None
+        yield from self._screen_lines()
+        yield None
+        for bound in sorted(settable(contexts(self.app)).values(), key=lambda each: each.id):
+            yield self._key_line(bound)
+
+    def _engine_lines(self, snapshot: EngineSnapshot, copy: str) -> Iterator[Row]:
+        proxy = snapshot.proxy
+        change = "change it by `port` in [proxy], or --port"
+        if proxy.url:
+            yield Row("Address", proxy.url, change, copies=proxy.url)
+        else:
+            yield Row("Address", "none: it does not listen", change)
+        token = f"{copy} copies a client's entry, with it" if proxy.auth else "--no-auth is on"
+        yield Row("Token", "needed" if proxy.auth else "not needed", token)
+        yield Row("Config", shown_path(Path(snapshot.config_path)), copies=snapshot.config_path)
+        yield Row("State", shown_path(self._state), copies=str(self._state))
+        match self._keeping:
+            case str() as trouble:
+                yield Row("Secrets", trouble)
+            case Keeping(keeps=keeps) if keeps:
+                yield Row("Secrets", keeps, "change it by `backend` in [vault]")
+            case Keeping(passing=why):
+                yield Row("Secrets", "for this session only", why)
+        yield Row("Version", snapshot.version)
+
+    def _screen_lines(self) -> Iterator[Row]:
+        looks = self._looks
+        yield Row("Theme", self.app.theme, "enter shows them all", choice="theme")
+        glyphs = looks.glyph_choice
+        yield Row("Glyphs", glyphs, _GLYPHS[glyphs], choice="glyphs")
+        note = "TEXTUAL_ANIMATIONS says so" if looks.motionless else ""
+        on = "on" if looks.animations else "off"
+        yield Row("Animations", on, note, choice="animations")
+
+    def _key_line(self, bound: Bound) -> Row:
+        set_anew = self.app._keymap.get(bound.id, "")
+        keys = tuple(set_anew.split(",")) if set_anew else bound.keys
+        pressed = " ".join(map(display, keys))
+        entry = f"{json.dumps(bound.id)} = {json.dumps(display(keys[0]))}"
+        return Row(bound.id, pressed, bound.label, copies=entry)
+
+    @on(OptionList.OptionSelected)
+    async def _act(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        row = [each for each in self._rows if each is not None][event.option_index]
+        looks = self._looks
+        match row:
+            case Row(choice="theme"):
+                self._pick_theme()
+            case Row(choice="glyphs"):
+                self._choose(UiChange(glyphs=_NEXT[looks.glyph_choice]))
+            case Row(choice="animations"):
+                self._choose(UiChange(animations=not looks.animations))
+            case Row(copies=text) if text:
+                toast(self, f"{text} is {await self._copy(text)}.")
+
+    def action_entry(self) -> None:
+        """Pick a client and copy its entry."""
+        self.app.push_screen(EntryDialog(self._engine, self._copy, self._looks.glyphs))
