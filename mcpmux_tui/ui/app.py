@@ -28,7 +28,7 @@ from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Failed, Tasks
 from mcpmux_tui.ui.terminal import TerminalDriver
-from mcpmux_tui.ui.theme import THEMES, inks
+from mcpmux_tui.ui.theme import inks
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
 
@@ -87,10 +87,9 @@ class McpmuxApp(CrashGuard):
         )
 
     def get_css_variables(self) -> dict[str, str]:
-        """The theme's, with what one of others lacks."""
+        """The theme's, with our own."""
         variables = super().get_css_variables()
-        if self.current_theme not in THEMES:
-            variables.update(inks(self.current_theme))
+        variables.update(inks(self.current_theme))
         return variables
 
     def watch_theme(self) -> None:

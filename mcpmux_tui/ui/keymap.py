@@ -49,7 +49,10 @@ def parse(text: str) -> str | None:
             name, modifiers = name.upper(), set()
         elif modifiers:
             name = name.lower()
-        name = next(iter(Binding.make_bindings([Binding(name, "")]))).key
+        # To Textual, a comma separates keys.
+        name = (
+            "comma" if name == "," else next(iter(Binding.make_bindings([Binding(name, "")]))).key
+        )
     else:
         name = _NAMES.get(name.lower(), name.lower())
         if name not in _KNOWN and _character(name) is None:
@@ -87,6 +90,8 @@ class Bound:
     id: str
     """Empty where it cannot be set anew."""
     label: str
+    action: str
+    """Without the node that has it: the app's own `quit` is the same as a screen's `app.quit`."""
     keys: tuple[str, ...]
     priority: bool = False
 
@@ -137,6 +142,7 @@ def _together(bindings: Iterable[Binding]) -> Context:
             found[name] = Bound(
                 binding.id or "",
                 known.label if known else label,
+                known.action if known else binding.action.rpartition(".")[2],
                 (*keys, binding.key),
                 binding.priority or (known is not None and known.priority),
             )
@@ -202,7 +208,7 @@ def _clash(
         for each in context.values():
             for key in taken.get(each.id, each.keys):
                 other = users.setdefault(key, each)
-                if other is each:
+                if other is each or other.action == each.action:
                     continue
                 late, early = sorted(
                     (each, other), key=lambda one: places.get(one.id, -1), reverse=True

@@ -40,6 +40,7 @@ class Looks:
         self.glyph_choice: GlyphChoice = "auto"
         self.animations = True
         self.changed: Signal[None] = Signal(app, "looks")
+        app.set_class(app.no_color, "-no-color")
         for each in THEMES:
             app.register_theme(each)
         self._use_theme("")

@@ -42,8 +42,8 @@ CB_DARK = Theme(
     secondary="#c3d0dc",
     accent="#a9bacb",
     success="#62aaff",
-    warning="#f2cf4a",
-    error="#ff9233",
+    warning="#f7d95c",
+    error="#ff8a2b",
     foreground="#e4e9ef",
     background="#10151b",
     surface="#161c24",
@@ -56,8 +56,8 @@ CB_LIGHT = Theme(
     secondary="#33475b",
     accent="#46586b",
     success="#0a56c2",
-    warning="#725600",
-    error="#a63f00",
+    warning="#7a5c00",
+    error="#6f2300",
     foreground="#1d242c",
     background="#fbfcfd",
     surface="#f0f3f6",
@@ -66,6 +66,22 @@ CB_LIGHT = Theme(
     variables={"muted": "#566270", "rule": "#b3bfcb"},
 )
 """For eyes that do not tell red from green: healthy is blue, trouble yellow and orange."""
+_ANSI_DARK = {
+    # Many a palette's blue cannot be read on black, and its bright black is the background.
+    "primary": "ansi_cyan",
+    "muted": "ansi_white",
+    "rule": "ansi_blue",
+    "cursor": "ansi_blue",
+    "cursor-text": "ansi_bright_white",
+}
+_ANSI_LIGHT = {
+    # Textual's is another red.
+    "warning": "ansi_magenta",
+    "muted": "ansi_bright_black",
+    "rule": "ansi_blue",
+    "cursor": "ansi_white",
+    "cursor-text": "ansi_black",
+}
 THEMES = (DARK, LIGHT, CB_DARK, CB_LIGHT)
 _INKS = ("primary", "success", "warning", "error")
 CONTRAST = 4.5
@@ -95,14 +111,16 @@ def _is_light(environ: Mapping[str, str]) -> bool:
 
 
 def inks(theme: Theme) -> dict[str, str]:
-    """Variables for a theme of others: those it does not know, and its colours, readable as words.
+    """Our own variables; for a theme of others also its colours, readable as words.
 
     Many a light theme has a yellow that is made for grounds, not for text.
     """
     if theme.ansi:
-        # Bright black is the background itself in some dark palettes.
-        return {"muted": "ansi_white" if theme.dark else "ansi_bright_black", "rule": "ansi_blue"}
+        return _ANSI_DARK if theme.dark else _ANSI_LIGHT
     colours = theme.to_color_system().generate()
+    cursor = {"cursor": colours["panel"], "cursor-text": colours["foreground"]}
+    if theme in THEMES:
+        return cursor
     text, ground = Color.parse(colours["foreground"]), Color.parse(colours["background"])
     others = [Color.parse(colours["surface"]), Color.parse(colours["panel"])]
 
@@ -122,7 +140,7 @@ def inks(theme: Theme) -> dict[str, str]:
 
     words = {name: readable(away(Color.parse(colours[name]))) for name in _INKS}
     muted = readable([ground.blend(text, share / 20) for share in range(11, 21)])
-    return {**words, "muted": muted, "rule": ground.blend(text, 0.25).hex6}
+    return {**cursor, **words, "muted": muted, "rule": ground.blend(text, 0.25).hex6}
 
 
 def contrast(ink: Color, ground: Color) -> float:

@@ -29,7 +29,7 @@ from mcpmux_tui.ui.keymap import Bound, contexts, display, settable, shown
 from mcpmux_tui.ui.looks import Looks
 from mcpmux_tui.ui.toasts import toast
 
-_NAME, _KEY = 22, 18
+_NAME, _ID, _KEY = 12, 22, 14
 _NEXT: dict[GlyphChoice, GlyphChoice] = {"auto": "unicode", "unicode": "ascii", "ascii": "auto"}
 _GLYPHS: dict[GlyphChoice, str] = {
     "auto": "what the terminal can draw",
@@ -43,20 +43,25 @@ class Row:
     """One line: what it is, how it stands, and what enter does about it."""
 
     name: str
+    """Bold where there is nothing else: what stands below."""
     value: str = ""
     note: str = ""
     copies: str = ""
     """What enter puts into the clipboard."""
     choice: str = ""
     """What enter changes: "theme", "glyphs" or "animations"."""
+    width: int = _NAME
 
     @property
-    def content(self) -> Content:
+    def option(self) -> Option:
         """The line as it is drawn."""
-        value = line(self.value, "" if not self.choice else "bold $primary")
+        if not self.value:
+            note = Content.assemble("  ", (self.note, "$muted")) if self.note else ""
+            return Option(Content.assemble((self.name, "bold $primary"), note), disabled=True)
+        value = line(self.value, "bold" if self.choice else "")
         space = " " * max(2, _KEY - value.cell_length)
-        note = Content.assemble(space, line(self.note, "$muted")) if self.note else Content()
-        return Content.assemble(fit(self.name, _NAME), value, note)
+        note = Content.assemble(space, line(self.note, "$muted")) if self.note else ""
+        return Option(Content.assemble(fit(self.name, self.width), value, note))
 
 
 class SettingsRows(OptionList):
@@ -98,7 +103,7 @@ class SettingsDialog(Dialog[None]):
         self._choose = choose
         self._pick_theme = pick_theme
         self._keeping: Keeping | str = ""
-        self._rows: list[Row | None] = []
+        self._rows: list[Row] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
@@ -134,9 +139,8 @@ class SettingsDialog(Dialog[None]):
         place = rows.highlighted
         self._rows = lines
         rows.clear_options()
-        for row in lines:
-            rows.add_option(Option(row.content) if row is not None else None)
-        rows.highlighted = place or 0
+        rows.add_options(row.option for row in lines)
+        rows.highlighted = place or 1
 
     def _say_problems(self) -> None:
         snapshot = self._snapshot()
@@ -145,56 +149,58 @@ class SettingsDialog(Dialog[None]):
         said.update(Content("\n").join(line(each, "$warning") for each in problems))
         said.display = bool(problems)
 
-    def _lines(self, copy: str) -> Iterator[Row | None]:
+    def _lines(self, copy: str) -> Iterator[Row]:
         snapshot = self._snapshot()
         if snapshot is not None:
+            yield Row("mcpmux")
             yield from self._engine_lines(snapshot, copy)
-            yield None
+        yield Row("Screen", note="kept under [ui] in the config")
         yield from self._screen_lines()
-        yield None
+        yield Row("Keys", note="enter copies the line to change, for [keys] in the config")
         for bound in sorted(settable(contexts(self.app)).values(), key=lambda each: each.id):
             yield self._key_line(bound)
 
     def _engine_lines(self, snapshot: EngineSnapshot, copy: str) -> Iterator[Row]:
         proxy = snapshot.proxy
-        change = "change it by `port` in [proxy], or --port"
+        change = "by port in [proxy], or --port"
         if proxy.url:
             yield Row("Address", proxy.url, change, copies=proxy.url)
         else:
             yield Row("Address", "none: it does not listen", change)
-        token = f"{copy} copies a client's entry, with it" if proxy.auth else "--no-auth is on"
+        token = f"{copy} copies a client's entry with it" if proxy.auth else "--no-auth is on"
         yield Row("Token", "needed" if proxy.auth else "not needed", token)
         yield Row("Config", shown_path(Path(snapshot.config_path)), copies=snapshot.config_path)
         yield Row("State", shown_path(self._state), copies=str(self._state))
         match self._keeping:
             case str() as trouble:
-                yield Row("Secrets", trouble)
+                yield Row("Secrets", trouble or f"looking{self._looks.glyphs.ellipsis}")
             case Keeping(keeps=keeps) if keeps:
-                yield Row("Secrets", keeps, "change it by `backend` in [vault]")
+                yield Row("Secrets", keeps, "by backend in [vault]")
             case Keeping(passing=why):
-                yield Row("Secrets", "for this session only", why)
-        yield Row("Version", snapshot.version)
+                yield Row("Secrets", "not kept", why or "for this session only")
+        yield Row("Version", snapshot.version or "unknown")
 
     def _screen_lines(self) -> Iterator[Row]:
         looks = self._looks
         yield Row("Theme", self.app.theme, "enter shows them all", choice="theme")
         glyphs = looks.glyph_choice
         yield Row("Glyphs", glyphs, _GLYPHS[glyphs], choice="glyphs")
-        note = "TEXTUAL_ANIMATIONS says so" if looks.motionless else ""
-        on = "on" if looks.animations else "off"
-        yield Row("Animations", on, note, choice="animations")
+        if looks.motionless:
+            yield Row("Animations", "off", "by TEXTUAL_ANIMATIONS")
+        else:
+            yield Row("Animations", "on" if looks.animations else "off", choice="animations")
 
     def _key_line(self, bound: Bound) -> Row:
         set_anew = self.app._keymap.get(bound.id, "")
         keys = tuple(set_anew.split(",")) if set_anew else bound.keys
         pressed = " ".join(map(display, keys))
         entry = f"{json.dumps(bound.id)} = {json.dumps(display(keys[0]))}"
-        return Row(bound.id, pressed, bound.label, copies=entry)
+        return Row(bound.id, pressed, bound.label, copies=entry, width=_ID)
 
     @on(OptionList.OptionSelected)
     async def _act(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        row = [each for each in self._rows if each is not None][event.option_index]
+        row = self._rows[event.option_index]
         looks = self._looks
         match row:
             case Row(choice="theme"):
