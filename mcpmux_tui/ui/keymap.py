@@ -72,6 +72,14 @@ def shown(node: DOMNode) -> dict[str, str]:
     return {id: display(keys.split(",")[0]) for id, keys in node.app._keymap.items()}
 
 
+def set_anew(node: DOMNode, keys: str) -> str:
+    """`keys`, a line such as "ctrl+s Save  esc Back" of `node`, as the person set them."""
+    pressed = shown(node)
+    other = {display(b.key): pressed[b.id] for b in _bindings(type(node)) if b.id in pressed}
+    parts = (part.partition(" ") for part in keys.split("  "))
+    return "  ".join(other.get(key, key) + space + label for key, space, label in parts)
+
+
 def _character(name: str) -> str | None:
     character = key_to_character(REPLACED_KEYS.get(name, name))
     # Unicode has aliases for control characters: "delete", "escape".
@@ -126,7 +134,7 @@ def _below(cls: type[Widget]) -> list[type[Widget]]:
     return list(found)
 
 
-def _bindings(node: type[Widget]) -> Iterator[Binding]:
+def _bindings(node: type[DOMNode]) -> Iterator[Binding]:
     for base in node.__mro__:
         yield from Binding.make_bindings(vars(base).get("BINDINGS", ()))
 

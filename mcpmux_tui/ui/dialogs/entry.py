@@ -62,7 +62,7 @@ class EntryDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Client entry"
-            box.border_subtitle = "enter Copy  esc Back"
+            box.border_subtitle = self.pressed("enter Copy  esc Back")
             yield Static("Which client? Its entry is copied.", id="said", markup=False)
             yield ClientList(markup=False)
             with VerticalScroll(id="entry"):
@@ -125,7 +125,7 @@ class EntryDialog(Dialog[None]):
         if self._masked(entry) != entry.text:
             self._set_revealed(False)
         else:
-            self.query_one(".box").border_subtitle = "esc Back"
+            self.query_one(".box").border_subtitle = self.pressed("esc Back")
             self._draw()
         said = await self._copy(entry.text)
         self._say(
@@ -160,7 +160,7 @@ class EntryDialog(Dialog[None]):
             self._hiding = None
         if revealed:
             self._hiding = self.set_timer(REVEAL, lambda: self._set_revealed(False))
-        self.query_one(".box").border_subtitle = (
+        self.query_one(".box").border_subtitle = self.pressed(
             "s Hide the token  esc Back" if revealed else "s Show the token  esc Back"
         )
         self._draw()

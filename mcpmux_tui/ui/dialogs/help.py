@@ -32,7 +32,7 @@ class HelpDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Keys"
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             with VerticalScroll():
                 yield Static(self._text(), markup=False)
 

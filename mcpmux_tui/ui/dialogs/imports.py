@@ -65,7 +65,7 @@ class ImportDialog(Dialog[Imported]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Import servers"
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Static("Looking in the configs of other tools\u2026", id="said", markup=False)
             yield CandidateList(markup=False)
             yield Static("", id="question", markup=False)
@@ -100,7 +100,7 @@ class ImportDialog(Dialog[Imported]):
         self.query_one(".box").set_class(bool(self._candidates), "-full")
         self._phase = "picking"
         if self._picked:
-            self.query_one(".box").border_subtitle = _KEYS
+            self.query_one(".box").border_subtitle = self.pressed(_KEYS)
         options.highlighted = 0 if self._candidates else None
         options.focus()
 
@@ -167,7 +167,7 @@ class ImportDialog(Dialog[Imported]):
 
     def _ask(self, asking: bool) -> None:
         self._phase = "asking" if asking else "picking"
-        self.query_one(".box").border_subtitle = _ANSWERS if asking else _KEYS
+        self.query_one(".box").border_subtitle = self.pressed(_ANSWERS if asking else _KEYS)
         question = self.query_one("#question", Static)
         question.display = asking
         question.update(

@@ -36,7 +36,7 @@ class ScopesDialog(Dialog[tuple[str, ...]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Scopes"
-            box.border_subtitle = "space Pick  enter Ask for these  esc Back"
+            box.border_subtitle = self.pressed("space Pick  enter Ask for these  esc Back")
             yield Static("What may mcpmux do in your name?", markup=False)
             yield ScopeList(
                 *(Selection(line(scope), scope, scope in self._asked) for scope in self._offered)

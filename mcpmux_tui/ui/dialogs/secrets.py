@@ -47,7 +47,7 @@ class SecretsDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Secrets"
-            box.border_subtitle = "enter Change  delete Remove  esc Back"
+            box.border_subtitle = self.pressed("enter Change  delete Remove  esc Back")
             yield Static("", id="said", markup=False)
             yield SecretNames(markup=False)
 

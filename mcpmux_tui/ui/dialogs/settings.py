@@ -126,14 +126,11 @@ class SettingsDialog(Dialog[None]):
         self._show()
 
     def _show(self) -> None:
-        keys = shown(self)
-        back, copy = keys.get("dialog.back", "esc"), keys.get("copy.item", "y")
-        self.query_one(".box").border_subtitle = Content(
-            f"enter Change or copy  {copy} Copy entry  {back} Back"
-        )
+        keys = "enter Change or copy  y Copy entry  esc Back"
+        self.query_one(".box").border_subtitle = self.pressed(keys)
         self._say_problems()
         rows = self.query_one(SettingsRows)
-        lines = list(self._lines(copy))
+        lines = list(self._lines(shown(self).get("copy.item", "y")))
         if lines == self._rows:
             return
         place = rows.highlighted

@@ -57,7 +57,7 @@ class ThemeDialog(Dialog[str]):
         self._names = (*own, *others)
         with Vertical(classes="box") as box:
             box.border_title = "Theme"
-            box.border_subtitle = "enter Use it  esc Back"
+            box.border_subtitle = self.pressed("enter Use it  esc Back")
             yield Static(self._sample(), markup=False)
             yield ThemeNames(*(Option(_told(name)) for name in self._names), markup=False)
 

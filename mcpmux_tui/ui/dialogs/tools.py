@@ -58,7 +58,7 @@ class ToolsDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"Tools of {self._server}")
-            box.border_subtitle = "enter Try it  / Filter  esc Back"
+            box.border_subtitle = self.pressed("enter Try it  / Filter  esc Back")
             yield Static("", id="said", markup=False)
             yield Input(placeholder="part of a name or a description", id="filter")
             yield ToolNames(markup=False)
@@ -152,7 +152,7 @@ class TryDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"{self._server}: {self._tool}")
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Scrolled(id="fields", can_focus=False)
             yield Static("", id="said", markup=False)
             with Scrolled(id="result"):
@@ -193,7 +193,7 @@ class TryDialog(Dialog[None]):
         if self._outcome is not None:
             keys.append("ctrl+t Pretty" if self._raw else "ctrl+t Raw")
         leave = "esc Cancel" if self._calling else "esc Back"
-        self.query_one(".box", Vertical).border_subtitle = Content("  ".join([*keys, leave]))
+        self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join([*keys, leave]))
 
     def _say(self, content: Content) -> None:
         self.query_one("#said", Static).update(content)
