@@ -98,15 +98,18 @@ async def test_the_file_rules_a_running_screen(tmp_path: Path) -> None:
         assert "● github" in ui.text
 
 
+def spinner_turns(ui: Driver) -> bool:
+    spinner = ui.app.query_one(ServerList)._spinner
+    return spinner is not None and spinner._active.is_set()
+
+
 async def test_animations_are_switched_off_and_on(tmp_path: Path) -> None:
     async with driving(engine_with(animations=False), tmp_path, animated=True) as ui:
-        spinner = ui.app.query_one(ServerList)._spinner
-        assert spinner is not None
-        assert not spinner._active.is_set()
-        await change(ui)
-        assert spinner._active.is_set()
-        await change(ui, animations=False)
-        assert not spinner._active.is_set()
+        moved = [spinner_turns(ui)]
+        for animations in (True, False):
+            await change(ui, animations=animations)
+            moved.append(spinner_turns(ui))
+        assert moved == [False, True, False]
 
 
 async def test_a_theme_nobody_knows_is_said_and_the_default_used(tmp_path: Path) -> None:
