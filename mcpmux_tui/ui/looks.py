@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 from textual.app import App
@@ -83,11 +85,7 @@ class Looks:
         app = self._app
         known = app.available_themes
         colours = app.console.color_system
-        self._unknown_theme = (
-            f"There is no theme `{one_line(wish, _NAME)}`; ctrl+t shows those there are."
-            if wish and wish not in known
-            else ""
-        )
+        self._unknown_theme = _unknown(wish, known) if wish and wish not in known else ""
         if wish not in known and self._fitting_theme:
             wish = self._fitting_theme
         app.theme = chosen(wish, known, colours, os.environ)
@@ -104,6 +102,12 @@ class Looks:
     def _use_animations(self, wanted: bool) -> None:
         self.animations = wanted
         self._app.animation_level = self._motion if wanted else "none"
+
+
+def _unknown(theme: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(theme[:_NAME], known, 1)
+    hint = f"did you mean `{near[0]}`?" if near else "ctrl+t shows those there are."
+    return f"There is no theme `{one_line(theme, _NAME)}`; {hint}"
 
 
 def filter_colours(app: App[int]) -> None:

@@ -113,9 +113,11 @@ async def test_animations_are_switched_off_and_on(tmp_path: Path) -> None:
 
 
 async def test_a_theme_nobody_knows_is_said_and_the_default_used(tmp_path: Path) -> None:
-    async with driving(engine_with(theme="[b]nrod"), tmp_path) as ui:
+    async with driving(engine_with(theme="[b]"), tmp_path) as ui:
         assert theme(ui) == "mcpmux-dark"
-        assert "There is no theme `[b]nrod`; ctrl+t shows those there are." in ui.text
+        assert "There is no theme `[b]`; ctrl+t shows those there are." in ui.text
+        await change(ui, theme="nrod")
+        await ui.shows("There is no theme `nrod`; did you mean `nord`?")
 
 
 async def test_a_key_set_anew_acts_is_shown_and_the_old_one_does_nothing(tmp_path: Path) -> None:

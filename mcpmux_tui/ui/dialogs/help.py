@@ -16,6 +16,7 @@ from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, SCREEN, Context, Key, explanati
 
 _GROUPS = ("Find", "mcpmux", "Server", "Your tools")
 _GROUP, _KEY, _LABEL = 12, 7, 12
+"""Cells; keys that were set anew may need more."""
 
 
 class HelpDialog(Dialog[None]):
@@ -28,6 +29,8 @@ class HelpDialog(Dialog[None]):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._keys_for = context
+        longest = max(len(context.pressed(key)) for key in SCREEN)
+        self._key = max(_KEY, longest + 1)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
@@ -57,7 +60,7 @@ class HelpDialog(Dialog[None]):
         why = refusal(key, self._keys_for)
         return Content.assemble(
             (fit(group, _GROUP), "bold"),
-            (fit(self._keys_for.pressed(key), _KEY), "$muted" if why else "bold $primary"),
+            (fit(self._keys_for.pressed(key), self._key), "$muted" if why else "bold $primary"),
             (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
             line(why or explanation(key, self._keys_for), "$muted"),
         )
@@ -68,7 +71,7 @@ class HelpDialog(Dialog[None]):
         return [
             Content.assemble(
                 (fit("Move" if place == 0 else "", _GROUP), "bold"),
-                (fit(f"{pressed(one)} {pressed(other)}", _KEY + _LABEL), "bold $primary"),
+                (fit(f"{pressed(one)} {pressed(other)}", self._key + _LABEL), "bold $primary"),
                 (f"{one.help}, {other.help}", "$muted"),
             )
             for place, (one, other) in enumerate(pairs)
