@@ -192,7 +192,7 @@ def refusal(key: Key, context: Context) -> str:
     if server.state is Health.STOPPING and key in (CONNECT, RESTART):
         return f"{server.name} is stopping; wait a moment."
     if key is RESTART and server.state is Health.DISABLED:
-        return f"{server.name} is disabled; c enables it."
+        return f"{server.name} is disabled; {context.pressed(CONNECT)} enables it."
     if key is LOG_OUT and not server.signed_in:
         return f"Nobody is signed in to {server.name}."
     if key is MOVE and not any("in plain text" in warning for warning in server.warnings):

@@ -167,6 +167,14 @@ async def test_a_key_of_a_dialog_is_set_anew_and_its_line_says_so(tmp_path: Path
         assert top(ui) is not ThemeDialog
 
 
+async def test_who_has_no_servers_is_told_the_keys_set_anew(tmp_path: Path) -> None:
+    engine = engine_with(keys={"server.import": ("f7",), "copy.item": ("f8",)})
+    engine.update(servers=())
+    async with driving(engine, tmp_path) as ui:
+        await ui.shows("f7  import the servers")
+        assert "f8 copies your client's" in ui.text
+
+
 async def test_keys_that_clash_are_named_in_the_banner_and_stay(tmp_path: Path) -> None:
     async with driving(
         engine_with(keys={"server.restart": ("x",)}), tmp_path, size=(120, 40)
