@@ -151,6 +151,8 @@ async def test_moving_and_leaving_are_set_anew_too(tmp_path: Path) -> None:
         assert "Q Quit" in ui.footer
         await ui.press("question_mark")
         await ui.shows("n k")
+        await ui.press("escape", "ctrl+t", "n")
+        assert theme(ui) == "mcpmux-light"
         await ui.press("escape", "ctrl+q")
         assert ui.app.return_code == 0
 

@@ -11,7 +11,16 @@ import mcpmux_tui.ui
 
 _SOURCE = Path(mcpmux_tui.ui.__file__).parent
 _FILES = sorted(_SOURCE.rglob("*.py"))
-_PARSE_MARKUP = {"Static", "Label", "Button", "Checkbox", "OptionList", "CandidateList", "notify"}
+_PARSE_MARKUP = {
+    "Static",
+    "Label",
+    "Button",
+    "Checkbox",
+    "OptionList",
+    "Choices",
+    "CandidateList",
+    "notify",
+}
 _STYLE_FILES = sorted(_SOURCE.rglob("*.tcss"))
 
 

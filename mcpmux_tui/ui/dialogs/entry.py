@@ -20,6 +20,7 @@ from mcpmux_tui.ui.content import line, mask, plain, whole
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
+from mcpmux_tui.ui.widgets.choices import Choices
 
 REVEAL = 10.0
 """Seconds a token stays in clear."""
@@ -29,13 +30,11 @@ Copy = Callable[[str], Awaitable[str]]
 """Copies a text and returns the word for what happened."""
 
 
-class ClientList(OptionList):
+class ClientList(Choices):
     """Clients by name; enter means one even before they are there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.copy", "Copy", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
 

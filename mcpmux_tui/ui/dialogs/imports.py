@@ -21,6 +21,7 @@ from mcpmux_tui.ui.content import counted, hanging, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 
 _KEYS = "space Pick  a All or none  enter Add  esc Back"
 _ANSWERS = "enter Yes  esc No"
@@ -28,14 +29,12 @@ _INDENT = 4
 _SHOWN_WHOLE = 8_192
 
 
-class CandidateList(OptionList):
+class CandidateList(Choices):
     """Candidates of several lines each; space and a click pick, enter goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.go_on", "Add", show=False),
         Binding("space", "select", "Pick", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
     @dataclass

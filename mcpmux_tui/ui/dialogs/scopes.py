@@ -13,15 +13,14 @@ from textual.widgets.selection_list import Selection
 from mcpmux_tui.ui.content import line
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 
 
-class ScopeList(SelectionList[str]):
+class ScopeList(SelectionList[str], Choices):
     """Scopes; space picks, enter goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.use", "Ask for these", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
 

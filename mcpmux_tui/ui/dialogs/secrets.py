@@ -21,15 +21,11 @@ from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.toasts import toast, toast_error
+from mcpmux_tui.ui.widgets.choices import Choices
 
 
-class SecretNames(OptionList):
+class SecretNames(Choices):
     """The names."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-    ]
 
 
 class SecretsDialog(Dialog[None]):

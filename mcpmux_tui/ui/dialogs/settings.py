@@ -28,6 +28,7 @@ from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keymap import Bound, contexts, display, settable, shown
 from mcpmux_tui.ui.looks import Looks
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 
 _NAME, _ID, _KEY = 12, 22, 14
 _NEXT: dict[GlyphChoice, GlyphChoice] = {"auto": "unicode", "unicode": "ascii", "ascii": "auto"}
@@ -64,15 +65,8 @@ class Row:
         return Option(Content.assemble(fit(self.name, self.width), value, note))
 
 
-class SettingsRows(OptionList):
+class SettingsRows(Choices):
     """The lines."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "first", "First", show=False),
-        Binding("G", "last", "Last", show=False),
-    ]
 
 
 class SettingsDialog(Dialog[None]):

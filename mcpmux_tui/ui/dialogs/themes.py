@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -17,6 +14,7 @@ from mcpmux_tui.ui.content import fit
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.status import STYLES, Glyphs
 from mcpmux_tui.ui.theme import THEMES
+from mcpmux_tui.ui.widgets.choices import Choices
 
 _NOTES = {
     "mcpmux-dark": "the default",
@@ -30,15 +28,8 @@ _NAME = 24
 _SAMPLE = (Health.CONNECTED, Health.CONNECTING, Health.NEEDS_SIGN_IN, Health.FAILED, Health.IDLE)
 
 
-class ThemeNames(OptionList):
+class ThemeNames(Choices):
     """The names."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "first", "First", show=False),
-        Binding("G", "last", "Last", show=False),
-    ]
 
 
 class ThemeDialog(Dialog[str]):

@@ -24,20 +24,14 @@ from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _MOST = 1_000
 
 
-class ToolNames(OptionList):
+class ToolNames(Choices):
     """The tools."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-        Binding("g", "first", "First", show=False),
-        Binding("G", "last", "Last", show=False),
-    ]
 
 
 class ToolsDialog(Dialog[None]):
