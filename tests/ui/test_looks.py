@@ -49,7 +49,7 @@ async def test_ctrl_t_shows_each_theme_enter_keeps_it_and_the_engine_writes_it(
         assert top(ui) is ThemeDialog
         assert theme(ui) == "mcpmux-dark"
         await ui.press("j")
-        assert theme(ui) == "mcpmux-light"
+        await ui.until(lambda: theme(ui) == "mcpmux-light")
         await ui.press("j", "enter")
         await ui.until(lambda: ui.engine.choices == [UiChange(theme="mcpmux-cb-dark")])
         assert theme(ui) == "mcpmux-cb-dark"
@@ -59,7 +59,7 @@ async def test_ctrl_t_shows_each_theme_enter_keeps_it_and_the_engine_writes_it(
 async def test_esc_brings_the_former_theme_back_and_writes_nothing(tmp_path: Path) -> None:
     async with driving(engine_with(theme="nord"), tmp_path) as ui:
         await ui.press("ctrl+t", "G", "k")
-        assert theme(ui) != "nord"
+        await ui.until(lambda: theme(ui) != "nord")
         await ui.press("escape")
         assert theme(ui) == "nord"
         assert ui.engine.choices == []
@@ -152,7 +152,7 @@ async def test_moving_and_leaving_are_set_anew_too(tmp_path: Path) -> None:
         await ui.press("question_mark")
         await ui.shows("n k")
         await ui.press("escape", "ctrl+t", "n")
-        assert theme(ui) == "mcpmux-light"
+        await ui.until(lambda: theme(ui) == "mcpmux-light")
         await ui.press("escape", "ctrl+q")
         assert ui.app.return_code == 0
 

@@ -6,6 +6,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -25,6 +26,8 @@ _NOTES = {
     "ansi-light": "the same, on a light terminal",
 }
 _NAME = 24
+_SETTLE = 0.06
+"""A key that is held down passes themes by: with many servers each takes its time."""
 _SAMPLE = (Health.CONNECTED, Health.CONNECTING, Health.NEEDS_SIGN_IN, Health.FAILED, Health.IDLE)
 
 
@@ -39,6 +42,7 @@ class ThemeDialog(Dialog[str]):
         super().__init__()
         self._glyphs = glyphs
         self._before = ""
+        self._looking: Timer | None = None
         self._names: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -68,7 +72,16 @@ class ThemeDialog(Dialog[str]):
     @on(OptionList.OptionHighlighted)
     def _look(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        self.app.theme = self._names[event.option_index]
+        self._look_no_more()
+        name = self._names[event.option_index]
+        self._looking = self.set_timer(_SETTLE, lambda: self._show(name))
+
+    def _look_no_more(self) -> None:
+        if self._looking is not None:
+            self._looking.stop()
+
+    def _show(self, name: str) -> None:
+        self.app.theme = name
 
     @on(OptionList.OptionSelected)
     def _use(self, event: OptionList.OptionSelected) -> None:
@@ -77,6 +90,7 @@ class ThemeDialog(Dialog[str]):
 
     def action_back(self) -> None:
         """Leave all as it was."""
+        self._look_no_more()
         self.app.theme = self._before
         self.dismiss(None)
 
