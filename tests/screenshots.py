@@ -41,6 +41,7 @@ from mcpmux_tui.control.protocol import (
     ItemName,
     ItemPage,
     Items,
+    Keeping,
     LoggedOut,
     Login,
     LoginDone,
@@ -62,8 +63,10 @@ from mcpmux_tui.engine.instance import Options
 from mcpmux_tui.engine.spawn import EngineProcess
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import ON_THE_WAY, Action, EngineSnapshot
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.status import UNICODE
+from mcpmux_tui.ui.theme import DARK
 from tests.end_to_end.wire import http_wire
 
 M = TypeVar("M", bound=BaseModel)
@@ -208,6 +211,12 @@ class Posed:
     async def undo_secure(self) -> Moved:
         return await self._client.undo_secure()
 
+    async def keeping(self) -> Keeping:
+        return await self._client.keeping()
+
+    async def change_ui(self, change: UiChange) -> None:
+        await self._client.change_ui(change)
+
     async def secrets(self) -> SecretList:
         return await self._client.secrets()
 
@@ -269,6 +278,7 @@ class Studio:
             clock=lambda: _NOW,
             glyphs=UNICODE,
             animated=False,
+            theme=DARK.name,
         )
         async with app.run_test(size=size) as pilot:
             for key, text in presses:

@@ -35,7 +35,8 @@ def open_demo(*, port: int | None, auth: bool) -> int:
     options = Options(
         config=folder / "config.toml",
         required=True,
-        folder=folder / "state",
+        # Its name tells this demo's processes from those of another one beside it.
+        folder=folder / folder.name,
         # Beside the user's own engine, not against it.
         port=0 if port is None else port,
         auth=auth,

@@ -26,6 +26,7 @@ from mcpmux_tui.config.schema import server_spec, shown_name
 from mcpmux_tui.config.toml_text import renamed, with_key, without
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.paths import shown
 
 _HEADER = """\
@@ -37,6 +38,7 @@ _GLOB = re.compile(r"[*?\[]")
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
 _Servers = dict[str, object]
+_Change = Callable[[_Servers], None]
 Rewrite = Callable[[str, str], str]
 """Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
 Changes = Mapping[tuple[str, ...], JsonValue]
@@ -62,8 +64,7 @@ def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
         servers[name] = dict(entry)
 
     def in_toml(text: str) -> str:
-        gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-        appended = text + gap + tomli_w.dumps({"servers": {name: entry}})
+        appended = _appended(text, {"servers": {name: entry}})
         return appended if _is_toml(appended) else _inline(text, change)
 
     _edit(path, change, in_toml)
@@ -97,6 +98,26 @@ def set_enabled(path: Path, name: str, enabled: bool) -> None:
             entry["enabled"] = enabled
 
     _edit(path, change, lambda text: _inline(text, change))
+
+
+def set_ui(path: Path, wish: UiChange, *, create: bool) -> None:
+    """Write what a person chose into the table `ui` of the config at `path`.
+
+    Raises UsageError where `ui` is no table, ConfigError as `add_server` does, and where there is
+    no file and none is to be created.
+    """
+    if not create and not path.exists():
+        raise ConfigError(f"{shown(path)} does not exist.", path=path)
+
+    def change(table: dict[str, object]) -> None:
+        table.update(wish.values())
+
+    def in_toml(text: str) -> str:
+        if "ui" in tomllib.loads(text):
+            return _inline(text, change, "ui")
+        return _appended(text, {"ui": wish.values()})
+
+    _edit(path, change, in_toml, "ui")
 
 
 def change_server(
@@ -287,11 +308,12 @@ def _table(servers: _Servers, name: str) -> dict[str, object]:
 
 
 def _edit(
-    path: Path, change: Callable[[_Servers], None], in_toml: Callable[[str], str]
+    path: Path, change: _Change, in_toml: Callable[[str], str], table: str | None = None
 ) -> tuple[bytes, bytes]:
-    """Apply `change` to the servers of `path`, through `in_toml` where it is TOML.
+    """Apply `change` to a table of `path`, through `in_toml` where it is TOML.
 
-    Returns the file before and after.
+    The table is that of the servers unless `table` names another. Returns the file before and
+    after.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -300,7 +322,7 @@ def _edit(
             _sweep(target)
             before = _read(target)
             text = textfile.decode(before or b"", path)
-            after = _changed(path, text, change, in_toml)
+            after = _changed(path, text, change, in_toml, table)
             if after == text:
                 return before or b"", before or b""
             bom = b"\xef\xbb\xbf" if before and before.startswith(b"\xef\xbb\xbf") else b""
@@ -318,7 +340,7 @@ def _edit(
 
 
 def _changed(
-    path: Path, text: str, change: Callable[[_Servers], None], in_toml: Callable[[str], str]
+    path: Path, text: str, change: _Change, in_toml: Callable[[str], str], table: str | None
 ) -> str:
     document = parse(path, text) if text.strip() else _empty(path)
     version = document.rest.get("version")
@@ -329,15 +351,18 @@ def _changed(
             path=path,
         )
     if document.form == "json":
-        return _json(path, text, document, change)
-    servers, rest = _data(text)
-    wanted = copy.deepcopy(servers)
+        return _json(path, text, document, change, table)
+    key = table or "servers"
+    present, rest = _data(text, key)
+    if not isinstance(present, dict):
+        raise _no_table(path, key)
+    wanted = copy.deepcopy(present)
     change(wanted)
-    after = in_toml(text or _HEADER) if wanted != servers else text
+    after = in_toml(text or _HEADER) if wanted != present else text
     if "\r\n" in text and text.count("\n") == text.count("\r\n"):
         after = after.replace("\r\n", "\n").replace("\n", "\r\n")
     # The last word has the reader: whatever an edit of text did, this is what the file will say.
-    if not _is_toml(after) or _data(after) != (wanted, rest):
+    if not _is_toml(after) or _data(after, key) != (wanted, rest):
         raise ConfigError(
             f"{shown(path)} is written in a way that mcpmux cannot edit safely.",
             "Make this change in your editor; mcpmux applies it when saved.",
@@ -352,9 +377,18 @@ def _empty(path: Path) -> Document:
     return Document("toml", "servers")
 
 
-def _data(toml: str) -> tuple[_Servers, dict[str, object]]:
+def _no_table(path: Path, key: str) -> UsageError:
+    return UsageError(f"`{key}` in {shown(path)} is not a table.", "Mend it in your editor.")
+
+
+def _data(toml: str, key: str) -> tuple[object, dict[str, object]]:
     rest = tomllib.loads(toml)
-    return rest.pop("servers", {}), rest
+    return rest.pop(key, {}), rest
+
+
+def _appended(text: str, tables: Mapping[str, object]) -> str:
+    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    return text + gap + tomli_w.dumps(tables)
 
 
 def _is_toml(text: str) -> bool:
@@ -365,17 +399,17 @@ def _is_toml(text: str) -> bool:
     return True
 
 
-def _inline(text: str, change: Callable[[_Servers], None]) -> str:
+def _inline(text: str, change: _Change, key: str = "servers") -> str:
     """Apply `change` with tomlkit; returns `text` where tomlkit cannot."""
     try:
         document = tomlkit.parse(text)
-        change(document["servers"])
+        change(document[key])
         return document.as_string()
     except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return text
 
 
-def _json(path: Path, text: str, document: Document, change: Callable[[_Servers], None]) -> str:
+def _json(path: Path, text: str, document: Document, change: _Change, table: str | None) -> str:
     if jsonc.blank_comments(text) != text:
         raise ConfigError(
             f"{shown(path)} has comments, which mcpmux cannot keep when it edits JSON.",
@@ -388,11 +422,14 @@ def _json(path: Path, text: str, document: Document, change: Callable[[_Servers]
             "Rename or remove one in your editor.",
             path=path,
         )
-    data: dict[str, _Servers] = json.loads(jsonc.blank(text)) if text.strip() else {}
-    servers = data.setdefault(document.key, {})
-    before = copy.deepcopy(servers)
-    change(servers)
-    if servers == before:
+    data: dict[str, object] = json.loads(jsonc.blank(text)) if text.strip() else {}
+    key = table or document.key
+    present = data.setdefault(key, {})
+    if not isinstance(present, dict):
+        raise _no_table(path, key)
+    before = copy.deepcopy(present)
+    change(present)
+    if present == before:
         return text
     indent = _INDENT.search(text)
     after = json.dumps(

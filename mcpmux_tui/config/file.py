@@ -22,6 +22,7 @@ from mcpmux_tui.config.schema import (
     wrong_types,
 )
 from mcpmux_tui.config.statements import statements
+from mcpmux_tui.config.ui import ui_settings
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError
 from mcpmux_tui.model.spec import Config, EntryProblem, ProxySpec, ServerSpec, VaultBackend
@@ -43,6 +44,8 @@ class _File(Table):
     proxy: dict[str, object] = Field({}, description="a table")
     vault: dict[str, object] = Field({}, description="a table")
     inputs: list[object] | dict[str, object] = Field([], description="a table or a list")
+    ui: object = None
+    keys: object = None
 
 
 class _Vault(Table):
@@ -100,14 +103,16 @@ def load(path: Path, *, required: bool) -> Config:
         return Config()
     document = parse(path, text)
     folder = path.absolute().parent
-    proxy, vault, warnings, asked = _around(path, document)
-    inputs, wrong = input_specs(asked)
+    proxy, vault, warnings, rest = _around(path, document)
+    inputs, wrong = input_specs(rest.inputs)
+    ui, misfit = ui_settings(rest.ui, rest.keys)
     return Config(
         servers=tuple(_with_clashes(_specs(document, folder))),
         proxy=proxy,
         vault=vault,
         inputs=inputs,
-        warnings=(*document.warnings, *warnings, *wrong),
+        ui=ui,
+        warnings=(*document.warnings, *warnings, *wrong, *misfit),
     )
 
 
@@ -242,9 +247,7 @@ def _repeated_key(plain: str, entry: jsonc.Member) -> str | None:
     return None
 
 
-def _around(
-    path: Path, document: Document
-) -> tuple[ProxySpec, VaultBackend, Iterator[str], object]:
+def _around(path: Path, document: Document) -> tuple[ProxySpec, VaultBackend, Iterator[str], _File]:
     model: type[Table] = _File
     try:
         rest = _File.model_validate(dict(document.rest))
@@ -261,7 +264,7 @@ def _around(
             f"{where}: {wrong_types(model, error)}", _FIX, path=path, line=line
         ) from None
     spec = ProxySpec(proxy.port, tuple(proxy.allowed_origins), proxy.page_size, proxy.sse)
-    return spec, vault.backend, _warnings(rest, proxy, vault), rest.inputs
+    return spec, vault.backend, _warnings(rest, proxy, vault), rest
 
 
 def _warnings(rest: _File, proxy: _Proxy, vault: _Vault) -> Iterator[str]:

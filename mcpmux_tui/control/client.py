@@ -14,6 +14,7 @@ from mcpmux_tui.control.address import read_address
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
+from mcpmux_tui.model.settings import UiChange
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -173,6 +174,14 @@ class Client:
     async def undo_secure(self) -> protocol.Moved:
         """Undo the last such move. Raises ControlError."""
         return await self._ask("undo_secure", {}, protocol.Moved)
+
+    async def keeping(self) -> protocol.Keeping:
+        """What keeps secrets over restarts."""
+        return await self._ask("keeping", {}, protocol.Keeping)
+
+    async def change_ui(self, change: UiChange) -> None:
+        """Write into the config's `[ui]`. Raises ControlError where that fails."""
+        await self._request("change_ui", change)
 
     async def secrets(self) -> protocol.SecretList:
         """The values given by name, and those that servers wait for."""

@@ -17,6 +17,7 @@ from mcpmux_tui.model.inputs import InputType
 from mcpmux_tui.model.question import Field as QuestionField
 from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.model.settings import UiSettings
 
 PROTOCOL = 1
 LINE_LIMIT = 8 * 1024 * 1024
@@ -78,6 +79,7 @@ class Update(Frozen):
     config_error: str | None = None
     offline: int | None = None
     leftovers: tuple[str, ...] | None = None
+    ui: UiSettings | None = None
 
     def apply(self, snapshot: EngineSnapshot) -> EngineSnapshot:
         """Return `snapshot` with this update's changes."""
@@ -108,7 +110,7 @@ class Update(Frozen):
         return None if update == cls() else update
 
 
-_WHOLE = ("proxy", "questions", "warnings", "config_error", "offline", "leftovers")
+_WHOLE = ("proxy", "questions", "warnings", "config_error", "offline", "leftovers", "ui")
 """What an update replaces as a whole."""
 
 
@@ -571,6 +573,13 @@ class LogPage(Frozen):
     """Answer to `logs`: the newest lines, oldest first."""
 
     lines: tuple[LogLine, ...] = ()
+
+
+class Keeping(Frozen):
+    """Answer to `keeping`: what keeps secrets over restarts, or why nothing does."""
+
+    keeps: str = ""
+    passing: str = ""
 
 
 class ClientEntryRequest(Frozen):

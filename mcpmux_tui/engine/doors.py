@@ -16,6 +16,7 @@ from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.trying import hint_of
 from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.paths import shown
 from mcpmux_tui.text import NAME_LIMIT, clean, one_line
 
@@ -61,6 +62,8 @@ class Doors:
             "refer_to_secret": self._refer_to_secret,
             "secure": self._secure,
             "undo_secure": self._undo_secure,
+            "keeping": self._keeping,
+            "change_ui": self._change_ui,
             "secrets": self._secrets,
             "secret_set": self._secret_set,
             "secret_remove": self._secret_remove,
@@ -208,6 +211,12 @@ class Doors:
         names = await self._hub.securing.undo()
         await self._hub.reload()
         return protocol.Moved(names=names)
+
+    async def _keeping(self, _: Params) -> BaseModel:
+        return await self._hub.given.keeping()
+
+    async def _change_ui(self, params: Params) -> None:
+        await self._hub.change_ui(UiChange.model_validate(params))
 
     async def _secrets(self, _: Params) -> BaseModel:
         return await self._hub.given.listed()

@@ -10,6 +10,7 @@ from typing import Final
 from mcpmux_tui.config.resolve import Resolver, Value, names_in
 from mcpmux_tui.control.protocol import (
     GiveValues,
+    Keeping,
     SecretLine,
     SecretList,
     ValueField,
@@ -51,15 +52,18 @@ class Given:
     async def fields(self, name: str) -> ValueFields:
         """What a server needs from a person. Raises ControlError."""
         needs = await self._needs(name)
+        where = await self.keeping()
+        return ValueFields(
+            fields=tuple(map(_field, needs)), keeps=where.keeps, passing=where.passing
+        )
+
+    async def keeping(self) -> Keeping:
+        """What keeps values over restarts, or why nothing does. Raises ControlError."""
         try:
             keeps = await self._vault.keeps()
         except VaultError as error:
             raise ControlError(error.message, error.hint) from error
-        return ValueFields(
-            fields=tuple(map(_field, needs)),
-            keeps=one_line(keeps),
-            passing=one_line(self._vault.passing),
-        )
+        return Keeping(keeps=one_line(keeps), passing=one_line(self._vault.passing))
 
     async def give(self, given: GiveValues) -> ValuesGiven:
         """Keep what a person typed for a server, and wake who waits for it.

@@ -46,6 +46,7 @@ from mcpmux_tui.model.server import (
     allowed_actions,
     suggested_action,
 )
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.model.spec import Config, HttpLaunch, ServerSpec
 from mcpmux_tui.proxy import Proxy
 from mcpmux_tui.text import one_line
@@ -209,6 +210,7 @@ class Hub:
             config_error=self._config_error,
             offline=self._outage.servers,
             leftovers=self._leftovers,
+            ui=self._config.ui,
             demo=self._demo,
             version=__version__,
         )
@@ -400,6 +402,12 @@ class Hub:
             self._config_error = ""
             await asyncio.to_thread(self._cache.read, config.servers)
             self._apply(config)
+
+    async def change_ui(self, change: UiChange) -> None:
+        """Write a person's choice into the config. Raises ConfigError where that cannot be."""
+        path = self.instance.config
+        await asyncio.to_thread(edit.set_ui, path, change, create=not self.instance.required)
+        await self.reload()
 
     def _apply(self, config: Config) -> None:
         changes = plan.diff(self._config, config)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.question import Question
+from mcpmux_tui.model.settings import UiSettings
 from mcpmux_tui.model.shapes import masked
 from mcpmux_tui.model.spec import Launch, StdioLaunch, TransportName
 from mcpmux_tui.text import one_line
@@ -170,6 +171,7 @@ class EngineSnapshot(Frozen):
     """How many servers on other machines there are, while none of them can be reached."""
     leftovers: tuple[str, ...] = ()
     """Processes and containers that an earlier run left behind."""
+    ui: UiSettings = UiSettings()
     demo: bool = False
     version: str = ""
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.inputs import InputSpec
+from mcpmux_tui.model.settings import UiSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +157,5 @@ class Config:
     vault: VaultBackend = "auto"
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     """What is known of each `${input:ID}`, by id."""
+    ui: UiSettings = field(default_factory=UiSettings)
     warnings: tuple[str, ...] = ()

@@ -17,20 +17,24 @@ from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
+from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
+from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
 from mcpmux_tui.ui.screens.server import ServerScreen
 from mcpmux_tui.ui.screens.servers import ServersScreen
+from mcpmux_tui.ui.screens.settings import Choose, SettingsScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
-from mcpmux_tui.ui.status import Glyphs, glyphs_for_terminal
+from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Failed, Tasks
 from mcpmux_tui.ui.terminal import TerminalDriver
-from mcpmux_tui.ui.theme import DARK, FALLBACK, THEMES
+from mcpmux_tui.ui.theme import inks
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
 
@@ -80,30 +84,33 @@ class McpmuxApp(CrashGuard):
         clock: Callable[[], float] = time.time,
         glyphs: Glyphs | None = None,
         animated: bool | None = None,
+        theme: str | None = None,
     ) -> None:
         super().__init__(state, driver_class=TerminalDriver)
         self.detached = False
         self._titled = ""
         self._work = Tasks(self)
         self._watching: asyncio.Task[None] | None = None
-        glyphs = glyphs or glyphs_for_terminal()
-        self.set_class(glyphs.ascii, "-ascii")
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = DARK.name
+        self._looks = Looks(self, theme=theme, glyphs=glyphs, animated=animated)
         self._door = Door(
             engine,
             owner=owner,
             copy=self._copy,
-            glyphs=glyphs,
+            looks=self._looks,
             clock=clock,
-            animated=self.animation_level != "none" if animated is None else animated,
+            state=state,
         )
         self._home = ServersScreen(self._door)
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """The variables of our themes, for others."""
-        return FALLBACK
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's, with our own."""
+        variables = super().get_css_variables()
+        variables.update(inks(self.current_theme))
+        return variables
+
+    def watch_theme(self) -> None:
+        """Have NO_COLOR mean the same in every theme."""
+        filter_colours(self)
 
     def get_default_screen(self) -> ServersScreen:
         """The servers screen is home."""
@@ -120,8 +127,12 @@ class McpmuxApp(CrashGuard):
     async def _watch(self) -> None:
         try:
             async for snapshot in self._door.engine.watch():
-                first, self._door.snapshot = self._door.snapshot is None, snapshot
-                self._show(snapshot)
+                first = self._door.snapshot is None
+                self._looks.tell(snapshot.ui)
+                warnings = (*snapshot.warnings, *self._looks.problems)
+                self._door.snapshot = snapshot.model_copy(update={"warnings": warnings})
+                self._show(self._door.snapshot)
+                self._looks.changed.publish(None)
                 if first:
                     self.call_after_refresh(_freeze)
         except McpmuxError as error:
@@ -149,7 +160,11 @@ class McpmuxApp(CrashGuard):
 
     @on(Go)
     def _go(self, event: Go) -> None:
-        kinds: dict[str, type[Page]] = {"tools": ToolsScreen, "logs": LogsScreen}
+        kinds: dict[str, type[Page]] = {
+            "tools": ToolsScreen,
+            "logs": LogsScreen,
+            "settings": SettingsScreen,
+        }
         kind = kinds.get(event.screen)
         self._lead_to(None if kind is None else kind(self._door))
 
@@ -192,6 +207,33 @@ class McpmuxApp(CrashGuard):
         if not native or in_tmux():
             self.copy_to_clipboard(text)
         return "copied" if native else "copied (if your terminal allows)"
+
+    def action_choose_theme(self) -> None:
+        """Choose a theme; it is remembered."""
+        if self.screen.check_action("choose_theme", ()):
+
+            def picked(name: str | None) -> None:
+                if name is not None:
+                    self._use(UiChange(theme=name))
+
+            self.push_screen(ThemeDialog(self._looks.glyphs), picked)
+
+    @on(Choose)
+    def _chosen(self, event: Choose) -> None:
+        self._use(event.change)
+
+    def _use(self, change: UiChange) -> None:
+        self._looks.choose(change)
+        if self._door.snapshot is not None:
+            self._show(self._door.snapshot)
+        self._looks.changed.publish(None)
+        self._work.start(self._remember(change))
+
+    async def _remember(self, change: UiChange) -> None:
+        try:
+            await self._door.engine.change_ui(change)
+        except McpmuxError as error:
+            toast(self, f"This counts until you quit: {error.message} {error.hint}", "warning")
 
     async def action_quit(self) -> None:
         """Quit; ask first where clients would lose their servers."""

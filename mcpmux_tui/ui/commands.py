@@ -54,7 +54,7 @@ class Commands(Provider):
             if key in OF_A_SERVER and context.server is not None:
                 name = f"{name} {context.server.name}"
             about = refusal(key, context) or explanation(key, context)
-            yield name, _shown(name, key.shown, about), partial(page.do, key)
+            yield name, _shown(name, context.pressed(key), about), partial(page.do, key)
 
     def _servers(self) -> Iterator[Command]:
         page = self._page

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mcpmux_tui.model.server import EngineSnapshot, ServerSnapshot
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.looks import Looks
 from mcpmux_tui.ui.status import Glyphs
 
 Copy = Callable[[str], Awaitable[str]]
@@ -21,12 +23,18 @@ class Door:
     owner: bool
     """This door started the engine, which stops with it."""
     copy: Copy
-    glyphs: Glyphs
+    looks: Looks
     clock: Callable[[], float]
-    animated: bool
+    state: Path
+    """The instance's folder."""
     snapshot: EngineSnapshot | None = None
     ended: bool = False
     """The engine tells nothing any more."""
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The signs to draw with."""
+        return self.looks.glyphs
 
     @property
     def servers(self) -> tuple[ServerSnapshot, ...]:

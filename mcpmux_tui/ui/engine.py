@@ -22,6 +22,7 @@ from mcpmux_tui.control.protocol import (
     ItemName,
     ItemPage,
     Items,
+    Keeping,
     LoggedOut,
     Login,
     LoginDone,
@@ -41,6 +42,7 @@ from mcpmux_tui.control.protocol import (
 )
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
+from mcpmux_tui.model.settings import UiChange
 
 
 class Engine(Protocol):
@@ -85,6 +87,10 @@ class Engine(Protocol):
     async def secure(self, server: str) -> Moved: ...
 
     async def undo_secure(self) -> Moved: ...
+
+    async def keeping(self) -> Keeping: ...
+
+    async def change_ui(self, change: UiChange) -> None: ...
 
     async def secrets(self) -> SecretList: ...
 

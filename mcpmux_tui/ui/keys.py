@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from textual.binding import Binding
 
@@ -40,9 +41,7 @@ CONNECT = Key(
     "server.connect", "c", "c", "suggested", "Connect", "Server",
     "what the state calls for", footer=0, keep=20,
 )  # fmt: skip
-OPEN = Key(
-    "nav.open", "enter", "enter", "open", "Open", "Server", "all about it", footer=1, keep=9
-)
+OPEN = Key("nav.open", "enter", "enter", "open", "Open", "Server", "all about it", footer=1, keep=9)
 RESTART = Key(
     "server.restart", "r", "r", "restart", "Restart", "Server", "stop and connect again",
     footer=2, keep=17,
@@ -120,6 +119,17 @@ MAXIMISE = Key("view.maximise", "f", "f", "maximise", "Maximise", "mcpmux", "thi
 GO_SERVERS = Key("go.servers", "1", "1", "go('servers')", "Servers", "Screens", "this is home")
 GO_TOOLS = Key("go.tools", "2", "2", "go('tools')", "Tools", "Screens", "of all servers")
 GO_LOGS = Key("go.logs", "4", "4", "go('logs')", "Logs", "Screens", "of all servers")
+GO_SETTINGS = Key(
+    "go.settings", "6", "6", "go('settings')", "Settings", "Screens", "looks, files, every key"
+)
+THEME = Key(
+    "app.theme", "ctrl+t", "ctrl+t", "app.choose_theme", "Theme", "mcpmux",
+    "choose one; the screen shows each",
+)  # fmt: skip
+CHANGE = Key(
+    "settings.change", "enter", "enter", "change", "Change or copy", "Item",
+    "what can be chosen; the rest is copied", footer=0, keep=20,
+)  # fmt: skip
 PALETTE = Key(
     "app.palette", "colon", ":", "app.command_palette", "Commands", "mcpmux",
     "every action and server by name", short="Cmd", footer=20, keep=1,
@@ -196,7 +206,7 @@ MOVES = (
 OF_A_SERVER = (
     CONNECT, RESTART, TOGGLE, LOG_OUT, VALUES, MOVE, DOCTOR, EDIT, DUPLICATE, DELETE,
 )  # fmt: skip
-_SCREENS = (GO_SERVERS, GO_TOOLS, GO_LOGS)
+_SCREENS = (GO_SERVERS, GO_TOOLS, GO_LOGS, GO_SETTINGS)
 SCREEN = (
     *OF_A_SERVER,
     OPEN,
@@ -216,6 +226,7 @@ SCREEN = (
     *_SCREENS,
     MAXIMISE,
     PALETTE,
+    THEME,
     HELP,
     QUIT,
     BACK,
@@ -223,7 +234,7 @@ SCREEN = (
     LEFTOVERS,
 )
 """Of the servers screen."""
-EVERYWHERE = (ANSWER, COPY_URL, SECRETS, *_SCREENS, FILTER, MAXIMISE, PALETTE, HELP, LEAVE)
+EVERYWHERE = (ANSWER, COPY_URL, SECRETS, *_SCREENS, FILTER, MAXIMISE, PALETTE, THEME, HELP, LEAVE)
 """Of every other screen."""
 TOP_LEVEL = (QUIT_ANYWHERE, *EVERYWHERE)
 SERVER_PAGE = (*OF_A_SERVER, EDITOR, TAB_NEXT, TAB_PREVIOUS, *TOP_LEVEL)
@@ -252,6 +263,12 @@ class Context:
     following: bool = True
     matching: bool = False
     """A text is looked for."""
+    set_anew: Mapping[str, str] = field(default_factory=dict)
+    """What the person presses instead, by a key's id."""
+
+    def pressed(self, key: Key) -> str:
+        """The key to press, as a person reads it."""
+        return self.set_anew.get(key.id, key.shown)
 
 
 def label(key: Key, context: Context) -> str:
@@ -293,8 +310,8 @@ def toggle(server: ServerSnapshot) -> Action:
 
 
 _WITHOUT_ENGINE = (
-    FILTER, SORT, BACK, LEAVE, PALETTE, HELP, QUIT, QUIT_ANYWHERE, MAXIMISE, TAB_NEXT, TAB_PREVIOUS,
-    *_SCREENS, *LOG_KEYS, COPY_NAME,
+    FILTER, SORT, BACK, LEAVE, PALETTE, THEME, HELP, QUIT, QUIT_ANYWHERE, MAXIMISE, TAB_NEXT,
+    TAB_PREVIOUS, CHANGE, *_SCREENS, *LOG_KEYS, COPY_NAME,
 )  # fmt: skip
 
 
@@ -313,9 +330,9 @@ def refusal(key: Key, context: Context) -> str:
     if key in ITEM_KEYS:
         return _about_item(key, context.item)
     if key in (MATCH_NEXT, MATCH_PREVIOUS) and not context.matching:
-        return "Nothing is looked for; / does that."
+        return f"Nothing is looked for; {context.pressed(FILTER)} does that."
     if key in (*OF_A_SERVER, OPEN, TOOLS, LOGS, CONFIG):
-        return _about_server(key, context.server)
+        return _about_server(key, context)
     return ""
 
 
@@ -327,15 +344,17 @@ def _about_item(key: Key, item: ItemLine | None) -> str:
     return ""
 
 
-def _about_server(key: Key, server: ServerSnapshot | None) -> str:
+def _about_server(key: Key, context: Context) -> str:
+    server = context.server
     if server is None:
         return "No server is selected."
     if server.state is Health.STOPPING and key in (CONNECT, RESTART):
         return f"{server.name} is stopping; wait a moment."
     if key is RESTART and server.state is Health.DISABLED:
-        return f"{server.name} is disabled; c enables it."
+        return f"{server.name} is disabled; {context.pressed(CONNECT)} enables it."
     if key in (EDIT, DUPLICATE) and server.transport is None:
-        return f"{server.name} has a fault in the config; E opens it in your editor."
+        opens = f"{context.pressed(EDITOR)} opens it in your editor"
+        return f"{server.name} has a fault in the config; {opens}."
     if key is LOG_OUT and not server.signed_in:
         return f"Nobody is signed in to {server.name}."
     if key is MOVE and not any("in plain text" in warning for warning in server.warnings):

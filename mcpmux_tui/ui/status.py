@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mcpmux_tui.model.server import Health
 
@@ -67,9 +67,9 @@ _ASCII = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Glyphs:
-    """The signs to draw with; each is one cell wide."""
+    """The signs to draw with; each is one cell wide. Who draws holds one, which may `become`."""
 
     states: dict[Health, str]
     spinner: tuple[str, ...]
@@ -87,6 +87,11 @@ class Glyphs:
         if health is Health.CONNECTING:
             return self.spinner[frame % len(self.spinner)]
         return self.states[health]
+
+    def become(self, other: Glyphs) -> None:
+        """Draw as `other` from now on."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(other, each.name))
 
 
 UNICODE = Glyphs(

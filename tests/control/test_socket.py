@@ -16,6 +16,7 @@ from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
+from mcpmux_tui.model.settings import UiSettings
 
 
 class Engine:
@@ -249,6 +250,7 @@ async def test_wrong_values_are_refused_in_words(tmp_path: Path) -> None:
         ("config_error", "broken"),
         ("offline", 3),
         ("leftovers", ("node (pid 1)",)),
+        ("ui", UiSettings(theme="nord", keys={"app.help": ("f1",)})),
     ],
 )
 def test_whatever_changes_in_a_snapshot_reaches_who_watches(field: str, value: object) -> None:

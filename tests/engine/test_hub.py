@@ -20,6 +20,7 @@ from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.server import Action, Health
+from mcpmux_tui.model.settings import UiChange, UiSettings
 from tests.fixtures.http_peer import peer
 from tests.fixtures.raw_http import RawHttp
 
@@ -276,3 +277,32 @@ async def test_names_and_addresses_that_two_servers_have_are_said_of_the_later_o
         )
         assert hub.proxy.public_name("a", Kind.TOOLS, "echo") == "echo"
         assert hub.proxy.public_name("b", Kind.TOOLS, "echo").startswith("echo_")
+
+
+async def test_a_choice_about_the_screen_is_written_and_told_and_moves_no_server(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "# mine\n", entry("a")) as hub:
+        await hub.settled()
+        pid = hub.supervisor("a").snapshot.pid
+        await Doors(hub).handlers()["change_ui"]({"theme": "nord", "animations": False})
+        assert hub.snapshot().ui == UiSettings(theme="nord", animations=False)
+        written = hub.instance.config.read_text()
+        assert written.startswith("# mine\n")
+        assert written.endswith('[ui]\ntheme = "nord"\nanimations = false\n')
+        assert hub.supervisor("a").snapshot.pid == pid
+
+
+async def test_a_choice_never_makes_a_config_without_the_servers(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a")) as hub:
+        hub.instance.config.unlink()
+        with pytest.raises(ConfigError, match="does not exist"):
+            await hub.change_ui(UiChange(theme="nord"))
+        assert not hub.instance.config.exists()
+        assert [server.name for server in hub.snapshot().servers] == ["a"]
+
+
+async def test_a_changed_file_tells_the_doors_what_the_screen_is_to_be(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("a")) as hub:
+        hub.instance.config.write_text(entry("a") + '[keys]\n"server.restart" = "f5"\n')
+        await until(hub, lambda: hub.snapshot().ui.keys == {"server.restart": ("f5",)})

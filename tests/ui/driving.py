@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.status import UNICODE, Glyphs
+from mcpmux_tui.ui.theme import DARK
 from mcpmux_tui.ui.widgets.server_list import ServerList
 from mcpmux_tui.ui.widgets.server_row import ServerRow
 from tests.ui.fake_engine import NOW, FakeEngine
@@ -122,7 +123,13 @@ async def driving(
     """Run the app on `engine` until the block ends."""
     clock = Clock()
     app = McpmuxApp(
-        engine, owner=owner, state=folder, clock=clock, glyphs=glyphs, animated=animated
+        engine,
+        owner=owner,
+        state=folder,
+        clock=clock,
+        glyphs=glyphs,
+        animated=animated,
+        theme=DARK.name,
     )
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(pilot, engine, clock)

@@ -25,6 +25,7 @@ from mcpmux_tui.control.protocol import (
     ItemName,
     ItemPage,
     Items,
+    Keeping,
     LoggedOut,
     Login,
     LoginDone,
@@ -55,6 +56,7 @@ from mcpmux_tui.model.server import (
     allowed_actions,
     suggested_action,
 )
+from mcpmux_tui.model.settings import UiChange
 
 NOW = 1_790_000_000.0
 TOKEN = "tok-3f9a1c7e5b2d8046"
@@ -120,6 +122,8 @@ class FakeEngine:
         self.referred: list[tuple[str, str]] = []
         self.secret_list = SecretList()
         self.removed: list[str] = []
+        self.choices: list[UiChange] = []
+        self.read_only = False
         self.secured: list[str] = []
         self.checkup = Checkup()
         self.form = ItemForm(name="echo")
@@ -275,6 +279,18 @@ class FakeEngine:
     async def undo_secure(self) -> Moved:
         self.secured.append("undone")
         return Moved(names=("API_KEY",))
+
+    async def keeping(self) -> Keeping:
+        await self._answer()
+        return Keeping(keeps="keyring (Secret Service)")
+
+    async def change_ui(self, change: UiChange) -> None:
+        self.choices.append(change)
+        await self._answer()
+        if self.read_only:
+            raise ControlError("config.toml could not be written: read-only.", "Look at it.")
+        ui = self.snapshot.ui.model_copy(update=change.values())
+        self.update(ui=ui)
 
     async def secrets(self) -> SecretList:
         return self.secret_list

@@ -24,6 +24,7 @@ WAYS = {
     **{tab: ("enter", *["right_square_bracket"] * place) for place, tab in enumerate(TABS)},
     "all tools": ("2",),
     "all logs": ("4",),
+    "settings": ("6",),
 }
 """The keys that lead from home to a screen."""
 

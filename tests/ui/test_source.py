@@ -11,7 +11,16 @@ import mcpmux_tui.ui
 
 _SOURCE = Path(mcpmux_tui.ui.__file__).parent
 _FILES = sorted(_SOURCE.rglob("*.py"))
-_PARSE_MARKUP = {"Static", "Label", "Button", "Checkbox", "OptionList", "CandidateList", "notify"}
+_PARSE_MARKUP = {
+    "Static",
+    "Label",
+    "Button",
+    "Checkbox",
+    "OptionList",
+    "Choices",
+    "CandidateList",
+    "notify",
+}
 _STYLE_FILES = sorted(_SOURCE.rglob("*.tcss"))
 
 
@@ -51,7 +60,7 @@ def _is_fixed(value: ast.expr) -> bool:
     if isinstance(value, ast.IfExp):
         return _is_fixed(value.body) and _is_fixed(value.orelse)
     if isinstance(value, ast.Call):
-        return _name(value) in {"line", "Content"}
+        return _name(value) in {"line", "pressed", "Content"}
     return isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id.isupper())
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import Input, Static
 
 from mcpmux_tui import browser
@@ -44,7 +43,7 @@ class AnswerDialog(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = line(f"{question.server} asks")
             keys = "b Open  y Copy  " if question.url else ""
-            box.border_subtitle = Content(f"{keys}ctrl+s Answer  ctrl+d Decline  esc Later")
+            box.border_subtitle = self.pressed(f"{keys}ctrl+s Answer  ctrl+d Decline  esc Later")
             yield Static("", id="said", markup=False)
             with Scrolled(id="fields", can_focus=bool(question.url)):
                 yield Static(plain(question.message), markup=False)

@@ -42,7 +42,7 @@ class DeleteByNameDialog(Dialog[bool]):
         who = f" of {server.account}" if server.account else ""
         with Vertical(classes="box") as box:
             box.border_title = "Delete a server"
-            box.border_subtitle = "enter Delete  esc Keep it"
+            box.border_subtitle = self.pressed("enter Delete  esc Keep it")
             yield Static(
                 plain(
                     f"The entry of {server.name} goes from the config, with the comments in it, and"

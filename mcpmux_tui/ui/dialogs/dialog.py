@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import ModalScreen
 
+from mcpmux_tui.ui.keymap import set_anew
 from mcpmux_tui.ui.tasks import Tasks
 
 T = TypeVar("T")
@@ -22,6 +24,10 @@ class Dialog(ModalScreen[T]):
     def __init__(self) -> None:
         super().__init__()
         self.tasks = Tasks(self)
+
+    def pressed(self, keys: str) -> Content:
+        """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew."""
+        return Content(set_anew(self, keys))
 
     async def on_unmount(self) -> None:
         """Forget what is still asked."""

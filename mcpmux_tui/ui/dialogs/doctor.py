@@ -45,7 +45,7 @@ class DoctorDialog(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = line(f"Why is {self._server.name} {self._server.state.word}?")
             key = f"c {action.label}  " if action is not None else ""
-            box.border_subtitle = Content(f"{key}r Again  esc Back")
+            box.border_subtitle = self.pressed(f"{key}r Again  esc Back")
             with Scrolled(id="fields"):
                 yield Static("", id="text", markup=False)
 

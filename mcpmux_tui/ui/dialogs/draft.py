@@ -100,7 +100,7 @@ class DraftDialog(Dialog[DraftKept]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(self.TITLE_TEXT)
-            box.border_subtitle = line(self.KEYS)
+            box.border_subtitle = self.pressed(self.KEYS)
             with Scrolled(id="fields"):
                 yield from self.fields()
                 yield Static("", id="seen", markup=False)

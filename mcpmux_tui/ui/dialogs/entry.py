@@ -20,19 +20,18 @@ from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.door import Copy
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
+from mcpmux_tui.ui.widgets.choices import Choices
 
 REVEAL = 10.0
 """Seconds a token stays in clear."""
 _MARKS = "123456789"
 
 
-class ClientList(OptionList):
+class ClientList(Choices):
     """Clients by name; enter means one even before they are there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.copy", "Copy", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
 
@@ -59,7 +58,7 @@ class EntryDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Client entry"
-            box.border_subtitle = "enter Copy  esc Back"
+            box.border_subtitle = self.pressed("enter Copy  esc Back")
             yield Static("Which client? Its entry is copied.", id="said", markup=False)
             yield ClientList(markup=False)
             with VerticalScroll(id="entry"):
@@ -122,7 +121,7 @@ class EntryDialog(Dialog[None]):
         if self._masked(entry) != entry.text:
             self._set_revealed(False)
         else:
-            self.query_one(".box").border_subtitle = "esc Back"
+            self.query_one(".box").border_subtitle = self.pressed("esc Back")
             self._draw()
         said = await self._copy(entry.text)
         self._say(
@@ -157,7 +156,7 @@ class EntryDialog(Dialog[None]):
             self._hiding = None
         if revealed:
             self._hiding = self.set_timer(REVEAL, lambda: self._set_revealed(False))
-        self.query_one(".box").border_subtitle = (
+        self.query_one(".box").border_subtitle = self.pressed(
             "s Hide the token  esc Back" if revealed else "s Show the token  esc Back"
         )
         self._draw()

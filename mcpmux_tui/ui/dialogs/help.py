@@ -16,24 +16,27 @@ from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, Context, Key, explanation, labe
 
 _GROUPS = ("Find", "mcpmux", "Item", "Log", "Server", "Servers", "Your tools", "Screens")
 _GROUP, _KEY, _LABEL = 11, 7, 15
+"""Cells; keys that were set anew may need more."""
 
 
 class HelpDialog(Dialog[None]):
     """What every key does here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "back", "Back", show=False),
+        Binding("question_mark,f1", "back", "Back", show=False, id="app.help"),
     ]
 
     def __init__(self, keys: tuple[Key, ...], context: Context) -> None:
         super().__init__()
         self._keys = keys
         self._keys_for = context
+        longest = max(len(context.pressed(key)) for key in keys)
+        self._key = max(_KEY, longest + 1)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Keys"
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             with VerticalScroll():
                 yield Static(self._text(), markup=False)
 
@@ -41,7 +44,7 @@ class HelpDialog(Dialog[None]):
         note = Content.styled(
             "Arrows, home, end and page keys move too; tab goes to the other pane.", "$muted"
         )
-        return Content("\n").join([*_moves(), *self._rows(), Content(), note])
+        return Content("\n").join([*self._moves(), *self._rows(), Content(), note])
 
     def _rows(self) -> list[Content]:
         rows: list[Content] = []
@@ -58,19 +61,19 @@ class HelpDialog(Dialog[None]):
         why = refusal(key, self._keys_for)
         return Content.assemble(
             (fit(group, _GROUP), "bold"),
-            (fit(key.shown, _KEY), "$muted" if why else "bold $primary"),
+            (fit(self._keys_for.pressed(key), self._key), "$muted" if why else "bold $primary"),
             (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
             line(why or explanation(key, self._keys_for), "$muted"),
         )
 
-
-def _moves() -> list[Content]:
-    pairs = zip(MOVES[::2], MOVES[1::2], strict=True)
-    return [
-        Content.assemble(
-            (fit("Move" if place == 0 else "", _GROUP), "bold"),
-            (fit(f"{one.shown} {other.shown}", _KEY + _LABEL), "bold $primary"),
-            (f"{one.help}, {other.help}", "$muted"),
-        )
-        for place, (one, other) in enumerate(pairs)
-    ]
+    def _moves(self) -> list[Content]:
+        pressed = self._keys_for.pressed
+        pairs = zip(MOVES[::2], MOVES[1::2], strict=True)
+        return [
+            Content.assemble(
+                (fit("Move" if place == 0 else "", _GROUP), "bold"),
+                (fit(f"{pressed(one)} {pressed(other)}", self._key + _LABEL), "bold $primary"),
+                (f"{one.help}, {other.help}", "$muted"),
+            )
+            for place, (one, other) in enumerate(pairs)
+        ]

@@ -21,6 +21,7 @@ from mcpmux_tui.ui.content import counted, hanging, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 
 _KEYS = "space Pick  a All or none  enter Add  esc Back"
 _ANSWERS = "enter Yes  esc No"
@@ -28,14 +29,12 @@ _INDENT = 4
 _SHOWN_WHOLE = 8_192
 
 
-class CandidateList(OptionList):
+class CandidateList(Choices):
     """Candidates of several lines each; space and a click pick, enter goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.go_on", "Add", show=False),
         Binding("space", "select", "Pick", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
     @dataclass
@@ -65,7 +64,7 @@ class ImportDialog(Dialog[Imported]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Import servers"
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Static("Looking in the configs of other tools\u2026", id="said", markup=False)
             yield CandidateList(markup=False)
             yield Static("", id="question", markup=False)
@@ -100,7 +99,7 @@ class ImportDialog(Dialog[Imported]):
         self.query_one(".box").set_class(bool(self._candidates), "-full")
         self._phase = "picking"
         if self._picked:
-            self.query_one(".box").border_subtitle = _KEYS
+            self.query_one(".box").border_subtitle = self.pressed(_KEYS)
         options.highlighted = 0 if self._candidates else None
         options.focus()
 
@@ -167,7 +166,7 @@ class ImportDialog(Dialog[Imported]):
 
     def _ask(self, asking: bool) -> None:
         self._phase = "asking" if asking else "picking"
-        self.query_one(".box").border_subtitle = _ANSWERS if asking else _KEYS
+        self.query_one(".box").border_subtitle = self.pressed(_ANSWERS if asking else _KEYS)
         question = self.query_one("#question", Static)
         question.display = asking
         question.update(

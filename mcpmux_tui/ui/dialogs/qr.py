@@ -29,7 +29,7 @@ class QrDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Scan it"
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Static("", id="picture", markup=False)
 
     def on_mount(self) -> None:

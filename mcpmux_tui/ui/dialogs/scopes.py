@@ -13,15 +13,14 @@ from textual.widgets.selection_list import Selection
 from mcpmux_tui.ui.content import line
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.toasts import toast
+from mcpmux_tui.ui.widgets.choices import Choices
 
 
-class ScopeList(SelectionList[str]):
+class ScopeList(SelectionList[str], Choices):
     """Scopes; space picks, enter goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.use", "Ask for these", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
     ]
 
 
@@ -36,7 +35,7 @@ class ScopesDialog(Dialog[tuple[str, ...]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Scopes"
-            box.border_subtitle = "space Pick  enter Ask for these  esc Back"
+            box.border_subtitle = self.pressed("space Pick  enter Ask for these  esc Back")
             yield Static("What may mcpmux do in your name?", markup=False)
             yield ScopeList(
                 *(Selection(line(scope), scope, scope in self._asked) for scope in self._offered)

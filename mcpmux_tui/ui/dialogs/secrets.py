@@ -21,15 +21,11 @@ from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.toasts import toast, toast_error
+from mcpmux_tui.ui.widgets.choices import Choices
 
 
-class SecretNames(OptionList):
+class SecretNames(Choices):
     """The names."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-    ]
 
 
 class SecretsDialog(Dialog[None]):
@@ -47,7 +43,7 @@ class SecretsDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Secrets"
-            box.border_subtitle = "enter Change  delete Remove  esc Back"
+            box.border_subtitle = self.pressed("enter Change  delete Remove  esc Back")
             yield Static("", id="said", markup=False)
             yield SecretNames(markup=False)
 

@@ -35,7 +35,7 @@ class SecureDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"Secrets of {self._server.name}")
-            box.border_subtitle = "enter Move  esc Back"
+            box.border_subtitle = self.pressed("enter Move  esc Back")
             yield Static(self._question(), id="said", markup=False)
 
     def _question(self) -> Content:
@@ -83,4 +83,4 @@ class SecureDialog(Dialog[None]):
 
     def _say(self, content: Content, keys: str) -> None:
         self.query_one("#said", Static).update(content)
-        self.query_one(".box", Vertical).border_subtitle = Content(keys)
+        self.query_one(".box", Vertical).border_subtitle = self.pressed(keys)

@@ -142,7 +142,7 @@ class SignInDialog(Dialog[None]):
             self.query_one(part).display = bool(content)
         pasted = self.query_one("#pasted", Input)
         pasted.display = pending is not None and not pending.code
-        self.query_one(".box", Vertical).border_subtitle = Content(self._keys())
+        self.query_one(".box", Vertical).border_subtitle = self.pressed(self._keys())
 
     def _keys(self) -> str:
         if (step := self._pending) is None:

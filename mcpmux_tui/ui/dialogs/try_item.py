@@ -66,7 +66,7 @@ class TryDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"{self._item.server}: {self._item.name}")
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Scrolled(id="fields", can_focus=False)
             yield Static("", id="said", markup=False)
             with Scrolled(id="result"):
@@ -141,7 +141,7 @@ class TryDialog(Dialog[None]):
         if self._calling and self._questions:
             keys = ["f2 Answer"]
         leave = "esc Cancel" if self._calling else "esc Back"
-        self.query_one(".box", Vertical).border_subtitle = Content("  ".join([*keys, leave]))
+        self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join([*keys, leave]))
 
     def _say(self, content: Content) -> None:
         self.query_one("#said", Static).update(content)

@@ -133,7 +133,7 @@ class ValuesDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"Values of {self._server}")
-            box.border_subtitle = "esc Back"
+            box.border_subtitle = self.pressed("esc Back")
             yield Static("", id="said", markup=False)
             yield Scrolled(id="fields", can_focus=False)
             yield Static("", id="keep", markup=False)
@@ -168,7 +168,7 @@ class ValuesDialog(Dialog[None]):
         if any(_outranked(field) for field in found.fields):
             keys.append("ctrl+r Use what is kept")
         keys += ["ctrl+s Save and connect", "esc Later" if missing else "esc Back"]
-        self.query_one(".box", Vertical).border_subtitle = Content("  ".join(keys))
+        self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join(keys))
         self._draw_keep()
         (missing or self._rows)[0].input.focus()
 

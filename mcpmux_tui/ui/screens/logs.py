@@ -23,13 +23,14 @@ class LogsScreen(Page):
     NAME = "logs"
     HINT = HINT
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in TOP_LEVEL]
+    LAYERS = (layered(LOG_KEYS, TOP_LEVEL),)
 
     def body(self) -> Iterable[Widget]:
         yield LogView(self.door)
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        return layered(LOG_KEYS, TOP_LEVEL)
+        return self.LAYERS[0]
 
     @property
     def context(self) -> Context:

@@ -21,6 +21,7 @@ from mcpmux_tui.ui.dialogs.answer import AnswerDialog
 from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.secrets import SecretsDialog
 from mcpmux_tui.ui.door import Door
+from mcpmux_tui.ui.keymap import shown
 from mcpmux_tui.ui.keys import ANSWER, COPY_URL, FILTER, SECRETS, Context, Key, refusal
 from mcpmux_tui.ui.tasks import Tasks
 from mcpmux_tui.ui.toasts import toast
@@ -34,6 +35,7 @@ SCREENS = (
     Tab("servers", "Servers", "1"),
     Tab("tools", "Tools", "2"),
     Tab("logs", "Logs", "4"),
+    Tab("settings", "Settings", "6"),
 )
 """The screens that digits lead to; other digits are those of screens to come."""
 
@@ -65,6 +67,8 @@ class Page(Screen[None]):
 
     NAME: ClassVar[str]
     """Which of SCREENS it is, or belongs to."""
+    LAYERS: ClassVar[tuple[tuple[Key, ...], ...]] = ()
+    """The keys that mean something together, one after another."""
     HINT: ClassVar[str] = "part of a line; !text shows the others"
     COMMANDS = {Commands}  # noqa: RUF012 - Textual types it
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-normal"), (120, "-wide")]  # noqa: RUF012
@@ -154,6 +158,7 @@ class Page(Screen[None]):
             questions=snapshot is not None and bool(snapshot.questions),
             address=snapshot is not None and snapshot.proxy.url is not None,
             following=following,
+            set_anew=shown(self),
             matching=bool(self.query_one(FilterBar).text),
         )
 

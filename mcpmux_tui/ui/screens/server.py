@@ -47,6 +47,7 @@ class ServerScreen(ServerPage):
     NAME = "servers"
     HINT = HINT
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in SERVER_PAGE]
+    LAYERS = tuple(layered(inner, SERVER_PAGE) for inner in ((), ITEM_KEYS, LOG_KEYS))
 
     def __init__(self, door: Door, server: str, tab: str) -> None:
         super().__init__(door)

@@ -48,6 +48,7 @@ class ServersScreen(ServerPage):
     NAME = "servers"
     HINT = "name, state or command; !text shows the others"
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in SCREEN]
+    LAYERS = (SCREEN,)
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
@@ -59,7 +60,7 @@ class ServersScreen(ServerPage):
     def body(self) -> Iterable[Widget]:
         door = self.door
         yield Container(
-            ServerList(glyphs=door.glyphs, clock=door.clock, animated=door.animated),
+            ServerList(glyphs=door.glyphs, clock=door.clock),
             DetailPane(door.engine, glyphs=door.glyphs, clock=door.clock),
             id="body",
         )

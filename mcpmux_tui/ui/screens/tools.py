@@ -22,13 +22,14 @@ class ToolsScreen(Page):
     NAME = "tools"
     HINT = "part of a server, a name or a description; !text shows the others"
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in TOP_LEVEL]
+    LAYERS = (layered(ITEM_KEYS, TOP_LEVEL),)
 
     def body(self) -> Iterable[Widget]:
         yield Catalog(self.door)
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        return layered(ITEM_KEYS, TOP_LEVEL)
+        return self.LAYERS[0]
 
     @property
     def context(self) -> Context:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual import events
 from textual.content import Content
@@ -21,23 +21,27 @@ class Hint:
     """One key as the line shows it."""
 
     key: Key
+    shown: str
     label: str
     enabled: bool
 
     @property
     def width(self) -> int:
         """Cells it takes."""
-        return len(self.key.shown) + 1 + len(self.label)
+        return len(self.shown) + 1 + len(self.label)
 
 
 def hints(keys: Iterable[Key], context: Context, width: int) -> tuple[Hint, ...]:
     """The keys that fit: shorter labels first, then fewer, grey ones first; never without `?`."""
+    pressed = context.pressed
     if context.typing:
-        return tuple(Hint(key, key.label, True) for key in TYPING)
+        return tuple(Hint(key, pressed(key), key.label, True) for key in TYPING)
     placed = sorted((key for key in keys if key.footer is not None), key=lambda k: k.footer or 0)
-    chosen = [Hint(key, label(key, context), not refusal(key, context)) for key in placed]
+    chosen = [
+        Hint(key, pressed(key), label(key, context), not refusal(key, context)) for key in placed
+    ]
     if _width(chosen) > width:
-        chosen = [Hint(h.key, h.key.short or h.label, h.enabled) for h in chosen]
+        chosen = [replace(hint, label=hint.key.short or hint.label) for hint in chosen]
     for spare in sorted(chosen, key=lambda hint: (hint.enabled, hint.key.keep)):
         if _width(chosen) > width and spare.key is not HELP:
             chosen.remove(spare)
@@ -61,9 +65,7 @@ class KeyBar(Widget):
         for hint in hints(*self.shown, self.size.width):
             key_style, label_style = ("bold $primary", "") if hint.enabled else ("$muted", "$muted")
             parts.append(
-                Content.assemble(
-                    (f" {hint.key.shown} ", key_style), (hint.label + " ", label_style)
-                )
+                Content.assemble((f" {hint.shown} ", key_style), (hint.label + " ", label_style))
             )
         return Content("").join(parts)
 

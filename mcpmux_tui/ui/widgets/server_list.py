@@ -102,11 +102,10 @@ class ServerList(Vertical):
     class Opened(Message):
         """The row under the cursor was double-clicked."""
 
-    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], float], animated: bool) -> None:
+    def __init__(self, *, glyphs: Glyphs, clock: Callable[[], float]) -> None:
         super().__init__()
         self._glyphs = glyphs
         self._clock = clock
-        self._animated = animated
         self._frame = 0
         self._rows: dict[str, ServerRow] = {}
         self._shown: list[ServerSnapshot] = []
@@ -241,7 +240,8 @@ class ServerList(Vertical):
     def _run_spinner(self) -> None:
         if self._spinner is None:
             return
-        if self._animated and self._live and any(s.state is Health.CONNECTING for s in self._shown):
+        moving = self.app.animation_level != "none"
+        if moving and self._live and any(s.state is Health.CONNECTING for s in self._shown):
             self._spinner.resume()
         else:
             self._spinner.pause()

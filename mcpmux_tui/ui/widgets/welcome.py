@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -12,9 +13,11 @@ from textual.widgets import Static
 
 from mcpmux_tui.control.protocol import Found
 from mcpmux_tui.model.server import EngineSnapshot
-from mcpmux_tui.paths import shown
+from mcpmux_tui.paths import shown as shown_path
 from mcpmux_tui.ui.content import counted, line
 from mcpmux_tui.ui.dialogs.imports import skipped, skips
+from mcpmux_tui.ui.keymap import shown
+from mcpmux_tui.ui.keys import COPY, IMPORT
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _TOML_EXAMPLE = '[servers.time]\ncommand = "uvx"\nargs = ["mcp-server-time"]'
@@ -40,22 +43,25 @@ class Welcome(Scrolled):
         if (snapshot, found) == (self._snapshot, self._found):
             return
         self._snapshot, self._found = snapshot, found
-        self.query_one(Static).update(Content("\n").join(_steps(snapshot, found)))
+        steps = _steps(snapshot, found, shown(self))
+        self.query_one(Static).update(Content("\n").join(steps))
 
 
-def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
+def _steps(
+    snapshot: EngineSnapshot, found: Found | None, pressed: Mapping[str, str]
+) -> list[Content]:
     example = _JSON_EXAMPLE if snapshot.config_path.endswith(".json") else _TOML_EXAMPLE
     url = snapshot.proxy.url
     steps = [
         Content.styled("No servers yet", "bold"),
         Content(),
-        _key("i", "import the servers your tools already have"),
+        _key(pressed.get(IMPORT.id, IMPORT.shown), "import the servers your tools already have"),
         _indented(line(describe_found(found), "$muted")),
         _key("a", "add one: paste a command, a URL or JSON"),
         _indented(Content.assemble("or run ", (_ADD, "$primary"))),
         Content(),
         Content("Or write one yourself, in"),
-        _indented(line(shown(Path(snapshot.config_path)), "$primary")),
+        _indented(line(shown_path(Path(snapshot.config_path)), "$primary")),
         *(_indented(line(row, "$muted")) for row in example.splitlines()),
         Content(),
         Content.assemble(
@@ -69,7 +75,7 @@ def _steps(snapshot: EngineSnapshot, found: Found | None) -> list[Content]:
                 "Your tools connect to ",
                 line(url, "$primary"),
                 "; ",
-                ("y", "bold $primary"),
+                (pressed.get(COPY.id, COPY.shown), "bold $primary"),
                 " copies your client's entry.",
             ),
         ]
