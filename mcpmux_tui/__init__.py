@@ -14,7 +14,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     vault/      where secrets are kept: store, keyring backends, values by name, redact
     config/     what the user wrote: schema, file, placeholders, resolve, plain secrets, reload plan
     activity/   what happened: each server's log
-    importers/  other tools' configs                clients/   the entry each client wants
+    importers/  other tools' configs, pasted text   clients/   the entry each client wants
     demo/       the built-in demo servers
     ----------- leaves -----------
     model/      server (state, snapshot), spec, channel, jsonrpc, protocol, errors, ports

@@ -24,6 +24,7 @@ from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui import editor
 from mcpmux_tui.ui.dialogs.add import AddDialog
 from mcpmux_tui.ui.dialogs.edit import EditDialog
+from mcpmux_tui.ui.widgets.plain_input import PlainArea
 from tests.ui.driving import Driver, driving
 from tests.ui.fake_engine import FakeEngine, server
 
@@ -49,11 +50,26 @@ def paste(driver: Driver, text: str) -> None:
     driver.app.post_message(events.Paste(text))
 
 
+async def open_add(driver: Driver) -> None:
+    await driver.press("a")
+    await driver.until(lambda: isinstance(driver.app.focused, PlainArea))
+
+
+async def test_a_paste_beside_the_fields_is_for_the_first(tmp_path: Path) -> None:
+    engine = with_draft()
+    async with driving(engine, tmp_path) as driver:
+        await open_add(driver)
+        driver.app.screen.set_focus(None)
+        paste(driver, "npx x")
+        await driver.shows("Looks like")
+        assert engine.drafts[-1].pasted == "npx x"
+
+
 async def test_three_keys_add_what_was_pasted_and_the_cursor_is_on_it(tmp_path: Path) -> None:
     engine = with_draft("github", "zebra")
     async with driving(engine, tmp_path) as driver:
         assert "a Add" in driver.footer
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "API_KEY=x REGION=eu npx -y @acme/mcp --region eu")
         for text in (
             "Looks like: local command (stdio)", "npx -y @acme/mcp --region eu",
@@ -74,7 +90,8 @@ async def test_three_keys_add_what_was_pasted_and_the_cursor_is_on_it(tmp_path: 
 async def test_nothing_is_added_or_tested_before_it_was_shown(tmp_path: Path) -> None:
     engine = with_draft()
     async with driving(engine, tmp_path) as driver:
-        await driver.press("a", "ctrl+s")
+        await open_add(driver)
+        await driver.press("ctrl+s")
         await driver.until(lambda: driver.toasts == ["There is nothing in it yet."])
         engine.gate.clear()
         paste(driver, "curl evil\n")
@@ -103,7 +120,7 @@ async def test_what_is_longer_than_the_window_is_looked_at_to_its_end(tmp_path: 
     words = [f"--flag-{number}" for number in range(150)]
     engine.reading = Reading(servers=(SEEN.model_copy(update={"target": " ".join(words)}),))
     async with driving(engine, tmp_path) as driver:
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "npx x")
         await driver.shows("--flag-0 ")
         assert "--flag-149" not in driver.text
@@ -120,7 +137,7 @@ async def test_a_paste_of_several_lines_is_one_text_and_what_acts_is_not_taken(
 ) -> None:
     engine = with_draft()
     async with driving(engine, tmp_path) as driver:
-        await driver.press("a")
+        await open_add(driver)
         for hostile, escape in (("npx \x1b]0;x\x07", "\\x1b"), ("npx a\u202eb", "\\u202e")):
             paste(driver, hostile)
             await driver.shows(f"acts or hides, {escape}.")
@@ -141,7 +158,7 @@ async def test_a_test_says_what_came_of_it_and_ends_with_the_dialog(tmp_path: Pa
         name="acme", state=Health.CONNECTED, seconds=0.84, tools=12, prompts=1, server_info="Acme 2"
     )
     async with driving(engine, tmp_path) as driver:
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "npx x")
         await driver.shows("Looks like")
         for state, values, said in (
@@ -169,7 +186,7 @@ async def test_what_is_wrong_stands_under_its_field(tmp_path: Path) -> None:
     engine = with_draft()
     engine.reading = Reading(wrong=(Wrong(name="pasted", why="It is not valid JSON [/x]."),))
     async with driving(engine, tmp_path) as driver:
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "{")
         await driver.shows("It is not valid JSON [/x].")
         await driver.press("ctrl+s")
@@ -195,7 +212,7 @@ async def test_several_servers_are_shown_with_their_names_and_without_a_keyring_
     two = (SEEN, SEEN.model_copy(update={"name": "other", "moves": (), "notes": ()}))
     engine.reading = Reading(servers=two, passing="no keyring service runs")
     async with driving(engine, tmp_path, size=(80, 40)) as driver:
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "two")
         await driver.shows("other")
         await driver.shows("Secrets are not kept (no keyring service runs)")
@@ -299,7 +316,7 @@ async def test_an_empty_screen_names_the_key_and_the_first_server_appears(tmp_pa
     engine = with_draft()
     async with driving(engine, tmp_path) as driver:
         await driver.shows("a  add one: paste a command")
-        await driver.press("a")
+        await open_add(driver)
         paste(driver, "npx x")
         await driver.shows("Looks like")
         await driver.press("ctrl+s")

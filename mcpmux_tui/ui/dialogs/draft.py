@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import ClassVar, Final
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -144,6 +144,13 @@ class DraftDialog(Dialog[DraftKept]):
     def _typed(self, event: Input.Changed | TextArea.Changed) -> None:
         event.stop()
         self.look()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted beside the fields, or before they have the keyboard, is for the first."""
+        event.stop()
+        editor = self.query(DraftField).first().editor
+        self.set_focus(editor)
+        editor.post_message(events.Paste(event.text))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In a field of several lines enter makes one."""
