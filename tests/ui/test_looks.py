@@ -142,16 +142,16 @@ async def test_a_key_set_anew_acts_is_shown_and_the_old_one_does_nothing(tmp_pat
 
 async def test_moving_and_leaving_are_set_anew_too(tmp_path: Path) -> None:
     async with driving(
-        engine_with(keys={"nav.down": ("n",), "server.secrets": ("j",), "app.quit": ("Q",)}),
+        engine_with(keys={"nav.down": ("z",), "server.secrets": ("j",), "app.quit": ("Q",)}),
         tmp_path,
     ) as ui:
         first = ui.cursor
-        await ui.press("n")
+        await ui.press("z")
         assert ui.cursor != first
         assert "Q Quit" in ui.footer
         await ui.press("question_mark")
-        await ui.shows("n k")
-        await ui.press("escape", "ctrl+t", "n")
+        await ui.shows("z k")
+        await ui.press("escape", "ctrl+t", "z")
         await ui.until(lambda: theme(ui) == "mcpmux-light")
         await ui.press("escape", "ctrl+q")
         assert ui.app.return_code == 0
