@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.app import App
 from textual.binding import Binding
@@ -115,7 +115,7 @@ Context = Mapping[str, Bound]
 def contexts(app: App[int]) -> list[Context]:
     """All screens and dialogs, each with what is bound on it and on its own widgets."""
     everywhere = [binding for _, binding in app._bindings if binding.priority]
-    widgets = [widget for widget in _below(Widget) if not issubclass(widget, Screen)]
+    widgets = [each for each in _below(Widget) if not (issubclass(each, Screen) or _is_text(each))]
     found: list[Context] = []
     for screen in _below(Screen):
         if not issubclass(screen, ModalScreen):
@@ -133,6 +133,11 @@ def contexts(app: App[int]) -> list[Context]:
         bindings = [binding for node in (screen, *own) for binding in _bindings(node)]
         found.append(_together([*everywhere, *bindings]))
     return found
+
+
+def _is_text(widget: type[Widget]) -> bool:
+    # What a text field does with keys counts while one types, as in every other program.
+    return not {"Input", "TextArea"}.isdisjoint(base.__name__ for base in widget.__mro__)
 
 
 def _below(cls: type[Widget]) -> list[type[Widget]]:
@@ -168,9 +173,12 @@ def _together(bindings: Iterable[Binding]) -> Context:
 
 
 def settable(together: Iterable[Context]) -> dict[str, Bound]:
-    """Everything that can be set anew, by id; of one that differs, where it has most keys."""
-    every = [each for context in together for each in context.values() if each.id]
-    return {each.id: each for each in sorted(every, key=lambda each: len(each.keys))}
+    """Everything that can be set anew, by id, with its keys on all screens."""
+    found: dict[str, Bound] = {}
+    for each in (each for context in together for each in context.values() if each.id):
+        known = found.setdefault(each.id, each)
+        found[each.id] = replace(known, keys=tuple(dict.fromkeys((*known.keys, *each.keys))))
+    return found
 
 
 def checked(
