@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -102,7 +103,7 @@ class Engine:
         await self.close()
         engine = _spawn(self._config)
         self._own = engine
-        self._log = asyncio.create_task(_last_line(engine.stderr), name="engine-log")
+        self._log = asyncio.create_task(_last_words(engine.stderr), name="engine-log")
         try:
             async with asyncio.timeout(START_LIMIT), aclosing(_lines(engine.stdout)) as lines:
                 if (await anext(lines, "")).startswith(_LISTENING):
@@ -110,12 +111,12 @@ class Engine:
         except TimeoutError:
             await self.close()
             raise Trouble(f"mcpmux did not start within {START_LIMIT:g} s.") from None
-        last_line = await self._log
+        words = await self._log
         code = await asyncio.to_thread(_wait, engine, _STOP_LIMIT)
         self._own = None
         if code == _ALREADY_RUNS:
             return False
-        raise Trouble(f"mcpmux could not be started. {last_line}".rstrip())
+        raise Trouble(f"mcpmux could not be started. {words}".rstrip())
 
 
 def _spawn(config: Path | None) -> subprocess.Popen[bytes]:
@@ -148,11 +149,11 @@ async def _lines(pipe: IO[bytes] | None) -> AsyncGenerator[str]:
         transport.close()
 
 
-async def _last_line(stderr: IO[bytes] | None) -> str:
-    """Hand an engine's log on to the client's; return its last line."""
-    last = ""
+async def _last_words(stderr: IO[bytes] | None) -> str:
+    """Hand an engine's log on to the client's; what it said last: a sentence and a hint."""
+    last: deque[str] = deque(maxlen=2)
     async with aclosing(_lines(stderr)) as lines:
         async for line in lines:
-            last = line
+            last.append(line.removeprefix("mcpmux: "))
             say(line)
-    return last
+    return " ".join(last)

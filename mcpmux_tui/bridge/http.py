@@ -161,15 +161,19 @@ class Connection(asyncio.Protocol):
         """Send a request; its response, whole unless it streams. Raises NotSent, Lost."""
         if self._transport is None or self._transport.is_closing():
             raise NotSent("the connection was closed")
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiter = waiter
         self._transport.write(request)
         try:
-            return await self._waiter
+            return await waiter
         except asyncio.CancelledError:
-            self.abort()
+            if self._waiter is waiter:
+                self.abort()
             raise
         finally:
-            self._waiter = None
+            # A response that is whole frees the connection: somebody else may wait here by now.
+            if self._waiter is waiter:
+                self._waiter = None
 
     def data_received(self, data: bytes) -> None:
         try:

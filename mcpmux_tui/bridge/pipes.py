@@ -54,14 +54,16 @@ class Input(asyncio.Protocol):
         self._line = line
         self._ended = ended
         self._gate = gate
+        self._transport: asyncio.ReadTransport | None = None
 
     async def open(self) -> None:
         """Read stdin from now on."""
         loop = asyncio.get_running_loop()
         if _is_stream(0):
             # asyncio closes what it is given.
-            transport, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(os.dup(0), "rb"))
-            self._gate.add(transport)
+            stdin = os.fdopen(os.dup(0), "rb")
+            self._transport, _ = await loop.connect_read_pipe(lambda: self, stdin)
+            self._gate.add(self._transport)
             return
         # A file is there at once, and no event loop can wait for it.
         self.data_received(await loop.run_in_executor(None, sys.stdin.buffer.read))
@@ -75,6 +77,12 @@ class Input(asyncio.Protocol):
         for line in self._lines.end():
             self._line(line)
         self._ended()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._transport is not None:
+            self._gate.discard(self._transport)
+            self._transport.close()
 
 
 class Output(asyncio.BaseProtocol):
@@ -106,6 +114,11 @@ class Output(asyncio.BaseProtocol):
         if self._transport is not None and self._transport.get_write_buffer_size():
             self._transport.set_write_buffer_limits(0)
             await self._drained.wait()
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def pause_writing(self) -> None:
         self._drained.clear()

@@ -39,8 +39,9 @@ async def _serve(target: Target) -> int:
         loop.add_signal_handler(number, gone.set)
     output = Output(gone.set, gates.inward)
     relay = Relay(target, gates, output.write)
+    source = Input(relay.take, ended.set, gates.outward)
     await output.open()
-    await Input(relay.take, ended.set, gates.outward).open()
+    await source.open()
     leaving = [asyncio.create_task(each.wait()) for each in (ended, gone)]
     try:
         await asyncio.wait(leaving, return_when=asyncio.FIRST_COMPLETED)
@@ -56,6 +57,8 @@ async def _serve(target: Target) -> int:
     finally:
         for task in leaving:
             task.cancel()
+        source.close()
+        output.close()
     return 0
 
 
