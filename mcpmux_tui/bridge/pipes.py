@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from mcpmux_tui.model.lines import Line, LineSplitter
 
 _CAP: Final = 64 * 1024 * 1024
+_PIPE: Final = 256 * 1024
 
 
 class Gate:
@@ -61,6 +64,7 @@ class Input(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if _is_stream(0):
             # asyncio closes what it is given.
+            _widen(0)
             stdin = os.fdopen(os.dup(0), "rb")
             self._transport, _ = await loop.connect_read_pipe(lambda: self, stdin)
             self._gate.add(self._transport)
@@ -97,6 +101,7 @@ class Output(asyncio.BaseProtocol):
     async def open(self) -> None:
         """Write to stdout from now on."""
         if _is_stream(1):
+            _widen(1)
             loop = asyncio.get_running_loop()
             out = os.fdopen(os.dup(1), "wb")
             self._transport, _ = await loop.connect_write_pipe(lambda: self, out)
@@ -131,6 +136,14 @@ class Output(asyncio.BaseProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._drained.set()
         self._closed()
+
+
+def _widen(descriptor: int) -> None:
+    """Have a pipe hold more: a long message crosses in fewer turns of both ends."""
+    if sys.platform == "linux":
+        # A socket has no such size, and a user may have only so much in pipes.
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def _is_stream(descriptor: int) -> bool:
