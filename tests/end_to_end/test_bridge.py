@@ -116,14 +116,12 @@ async def test_without_an_engine_the_bridge_starts_one_that_ends_with_it(
     home.write("[proxy]\nport = 0\n", home.stdio("raw"))
     async with bridged(home, version=version) as client, bridged(home, version=version) as other:
         await until_served(client, "raw__echo")
-        engine = home.snapshot()
-        assert engine is not None
-        assert engine.proxy is not None
-        assert psutil.Process(engine.proxy.pid).ppid() == client.process.pid
+        engine = home.pid
+        assert psutil.Process(engine).ppid() == client.process.pid
         await other.call("raw__echo")
         await client.close()
         assert await client.process.wait() == 0
-        eventually(lambda: not psutil.pid_exists(engine.proxy.pid), 10, "the engine's end")
+        eventually(lambda: not psutil.pid_exists(engine), 10, "the engine's end")
         # Whoever needs one next starts the next one.
         await until_served(other, "raw__echo")
 
