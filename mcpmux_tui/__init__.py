@@ -5,6 +5,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
 
     cli/        the commands                      ui/        the terminal UI, alone in using Textual
     engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
+    bridge/     `mcpmux stdio` for clients that only start commands; standard library alone
     control/    the private socket: protocol, server (engine side), client (the doors' side)
     ----------- rooms: none of these imports another -----------
     proxy/      the one server that clients see, both protocol eras on one path

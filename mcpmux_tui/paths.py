@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-import platformdirs
-
 _APP = "mcpmux"
+_DEFAULTS = {"CONFIG": ".config", "STATE": ".local/state"}
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
@@ -24,20 +24,40 @@ def config_dir() -> Path:
     """The folder of the default config; MCPMUX_CONFIG_DIR overrides it."""
     if override := os.environ.get("MCPMUX_CONFIG_DIR"):
         return Path(override).expanduser()
-    return Path(platformdirs.user_config_dir(_APP, appauthor=False))
+    if sys.platform != "linux":
+        import platformdirs
+
+        return Path(platformdirs.user_config_dir(_APP, appauthor=False))
+    return _xdg("CONFIG")
 
 
 def state_root() -> Path:
     """The folder of all instances' state; MCPMUX_STATE_DIR overrides it."""
     if override := os.environ.get("MCPMUX_STATE_DIR"):
         return Path(override).expanduser()
-    return Path(platformdirs.user_state_dir(_APP, appauthor=False))
+    if sys.platform != "linux":
+        import platformdirs
+
+        return Path(platformdirs.user_state_dir(_APP, appauthor=False))
+    return _xdg("STATE")
+
+
+def _xdg(kind: str) -> Path:
+    # What platformdirs does here, without its import: the bridge has none but the standard library.
+    given = os.environ.get(f"XDG_{kind}_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / _DEFAULTS[kind]
+    return base / _APP
 
 
 def instance_dir(config: Path) -> Path:
     """The state folder of the instance that a config file names; not created here."""
     resolved = os.fsencode(config.expanduser().resolve())
     return state_root() / hashlib.sha256(resolved).hexdigest()[:12]
+
+
+def token_file(instance: Path) -> Path:
+    """Where the proxy's token is kept, in an instance's state folder."""
+    return instance / "token"
 
 
 def app_data(home: AnyPath, environ: Mapping[str, str], platform: str) -> AnyPath:

@@ -15,6 +15,7 @@ from mcpmux_tui.cli import answer, doctor, edit, secret, servers, sign_in, tools
 from mcpmux_tui.cli.common import config_option, fail, instance_of, port_option
 from mcpmux_tui.cli.open import open_demo, open_instance
 from mcpmux_tui.cli.serve import serve
+from mcpmux_tui.cli.stdio import stdio
 from mcpmux_tui.model.errors import McpmuxError
 
 CRASH = 70
@@ -53,6 +54,7 @@ for module in (servers, answer, sign_in, secret, tools, doctor, edit):
     for command in module.COMMANDS:
         mcpmux.add_command(command)
 mcpmux.add_command(serve)
+mcpmux.add_command(stdio)
 
 
 def _require_terminal() -> None:

@@ -25,8 +25,14 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="With --wait: end with the exit code of `status` if not all are connected by then.",
 )
+@click.option("--owned", is_flag=True, hidden=True, help="End at the end of standard input.")
 def serve(
-    config: Path | None, port: int | None, no_auth: bool, wait: bool, timeout: float | None
+    config: Path | None,
+    port: int | None,
+    no_auth: bool,
+    wait: bool,
+    timeout: float | None,
+    owned: bool,
 ) -> None:
     """Run the engine in the foreground, without a UI."""
     if timeout is not None and not wait:
@@ -51,4 +57,4 @@ def serve(
         return None
 
     options = Options.of(instance_of(config), port=port, auth=not no_auth)
-    sys.exit(run(run_engine(options, started=started, port_required=True)))
+    sys.exit(run(run_engine(options, started=started, owned=owned, port_required=True)))

@@ -44,6 +44,8 @@ def _traces(key: str, home: Path, environ: Mapping[str, str], platform: str) -> 
         case "claude-code":
             yield home / ".claude.json"
             yield home / ".claude"
+        case "claude-desktop":
+            yield app_data(home, environ, platform) / "Claude"
         case "cursor":
             yield home / ".cursor"
         case "vscode":

@@ -1,14 +1,11 @@
-"""The entry that makes a client use mcpmux, in the form that each client's own manual gives.
-
-Claude Desktop is not here: its file starts commands only, it takes no address.
-"""
+"""The entry that makes a client use mcpmux, in the form that each client's own manual gives."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import tomli_w
 
@@ -19,7 +16,7 @@ NAME = "mcpmux"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What to put where, for one client; `text` holds the token."""
+    """What to put where, for one client; `text` holds the token if the client sends it itself."""
 
     client: str
     title: str
@@ -28,29 +25,51 @@ class Entry:
     text: str
 
 
-Headers = Mapping[str, str]
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """What starts `mcpmux stdio` for this engine, and the variables it needs for that."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def _claude_code(url: str, headers: Headers) -> str:
-    command = ["claude", "mcp", "add", "--transport", "http", "--scope", "user", NAME, url]
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a client reaches mcpmux: at an address, or by a command."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    bridge: Bridge
+
+
+def _claude_code(way: Way) -> str:
+    command = ["claude", "mcp", "add", "--transport", "http", "--scope", "user", NAME, way.url]
     # --header takes all that follows it: it stands last.
-    for name, value in headers.items():
+    for name, value in way.headers.items():
         command += ["--header", f"{name}: {value}"]
     return shlex.join(command)
 
 
-def _codex(url: str, headers: Headers) -> str:
-    entry: dict[str, object] = {"url": url}
-    if headers:
-        entry["http_headers"] = dict(headers)
+def _codex(way: Way) -> str:
+    entry: dict[str, object] = {"url": way.url}
+    if way.headers:
+        entry["http_headers"] = dict(way.headers)
     return tomli_w.dumps({"mcp_servers": {NAME: entry}})
 
 
-def _in_json(table: str, address: str = "url", **fixed: str) -> Callable[[str, Headers], str]:
-    def write(url: str, headers: Headers) -> str:
-        entry: dict[str, object] = {**fixed, address: url}
-        if headers:
-            entry["headers"] = dict(headers)
+def _command(way: Way) -> str:
+    program, *args = way.bridge.command
+    entry: dict[str, object] = {"command": program, "args": args}
+    if way.bridge.env:
+        entry["env"] = dict(way.bridge.env)
+    return json.dumps({"mcpServers": {NAME: entry}}, indent=2) + "\n"
+
+
+def _in_json(table: str, address: str = "url", **fixed: str) -> Callable[[Way], str]:
+    def write(way: Way) -> str:
+        entry: dict[str, object] = {**fixed, address: way.url}
+        if way.headers:
+            entry["headers"] = dict(way.headers)
         return json.dumps({table: {NAME: entry}}, indent=2) + "\n"
 
     return write
@@ -62,12 +81,16 @@ class Client:
 
     title: str
     where: str
-    write: Callable[[str, Headers], str]
+    write: Callable[[Way], str]
 
 
 CLIENTS: Mapping[str, Client] = {
     # code.claude.com/docs/en/mcp
     "claude-code": Client("Claude Code", "a terminal: run this command once", _claude_code),
+    # modelcontextprotocol.io/docs/develop/connect-local-servers: it starts commands only
+    "claude-desktop": Client(
+        "Claude Desktop", "its claude_desktop_config.json (Settings, Developer)", _command
+    ),
     # cursor.com/docs/mcp
     "cursor": Client("Cursor", "~/.cursor/mcp.json", _in_json("mcpServers")),
     # code.visualstudio.com/docs/copilot/reference/mcp-configuration
@@ -92,8 +115,9 @@ CLIENTS: Mapping[str, Client] = {
 }
 
 
-def entry(key: str, *, url: str, token: str | None) -> Entry:
-    """Return the entry for the client `key`: the proxy's `url`, and `token` unless it needs none.
+def entry(key: str, *, url: str, token: str | None, bridge: Bridge) -> Entry:
+    """Return the entry for the client `key`: the proxy's `url`, `token` unless it needs none, and
+    the `bridge` for clients that take no address.
 
     Raises UsageError for a client nobody knows.
     """
@@ -104,4 +128,4 @@ def entry(key: str, *, url: str, token: str | None) -> Entry:
             f"There is no client named {key!r}.", f"Known are: {', '.join(CLIENTS)}."
         ) from None
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return Entry(key, client.title, client.where, client.write(url, headers))
+    return Entry(key, client.title, client.where, client.write(Way(url, headers, bridge)))

@@ -7,7 +7,6 @@ private folder under the system's temporary one, and a small file says where.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,8 @@ def choose_address(instance: Path) -> Path:
         forget_address(instance, left)
     address = instance / _SOCKET
     if len(os.fsencode(address)) > _ADDRESS_LIMIT:
+        import tempfile  # here: doors that only read an address start faster without it
+
         address = Path(tempfile.mkdtemp(prefix="mcpmux-", dir=_short_temp())) / _SOCKET
     (instance / _POINTER).write_text(str(address), encoding="utf-8")
     return address
@@ -45,6 +46,6 @@ def forget_address(instance: Path, address: Path) -> None:
             address.parent.rmdir()
 
 
-def _short_temp() -> str:
+def _short_temp() -> str | None:
     common = Path("/tmp")  # noqa: S108 - the shortest one there is; the folder in it is private
-    return str(common) if common.is_dir() else tempfile.gettempdir()
+    return str(common) if common.is_dir() else None

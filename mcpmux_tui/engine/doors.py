@@ -233,12 +233,13 @@ class Doors:
 
     async def _client_entry(self, params: Params) -> BaseModel:
         request = protocol.ClientEntryRequest.model_validate(params)
-        if self._hub.url is None:
+        hub = self._hub
+        if hub.url is None:
             raise ControlError(
                 "The proxy does not listen, so there is no address to copy.",
                 "Free its port, or start mcpmux with another --port.",
             )
-        return offline.client_entry(request.client, self._hub.url, self._hub.token)
+        return offline.client_entry(request.client, hub.url, hub.token, hub.instance)
 
     async def _find_imports(self, _: Params) -> BaseModel:
         return await asyncio.to_thread(offline.find_imports, self._hub.instance, self._hub.url)

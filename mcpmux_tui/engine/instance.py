@@ -20,7 +20,6 @@ from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
 _log = logging.getLogger(__name__)
 
 _LOCK = "engine.lock"
-_TOKEN = "token"  # noqa: S105 - a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Instance:
                 )
             return given
         self.prepare()
-        path = self.folder / _TOKEN
+        path = paths.token_file(self.folder)
         try:
             kept = _kept(path)
             return kept or _create_once(path, secrets.token_urlsafe(32))

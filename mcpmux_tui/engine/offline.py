@@ -26,6 +26,8 @@ from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.spec import Config, HttpLaunch, StdioLaunch
 from mcpmux_tui.text import exact
 
+_PLACES: Final = ("MCPMUX_CONFIG_DIR", "MCPMUX_STATE_DIR")
+
 
 def load(instance: Instance) -> Config:
     """The instance's config. Raises ConfigError."""
@@ -92,12 +94,32 @@ def client_choices() -> protocol.ClientChoices:
     return protocol.ClientChoices(clients=tuple(found))
 
 
-def client_entry(client: str, url: str, token: str | None) -> protocol.ClientEntry:
+def client_entry(
+    client: str, url: str, token: str | None, instance: Instance
+) -> protocol.ClientEntry:
     """What to put where, for one client. Raises UsageError for a client nobody knows."""
-    entry = clients.entry(client, url=url, token=token)
+    entry = clients.entry(client, url=url, token=token, bridge=_bridge(url, token, instance))
     return protocol.ClientEntry(
         client=entry.client, title=entry.title, where=entry.where, text=entry.text
     )
+
+
+def _bridge(url: str, token: str | None, instance: Instance) -> clients.Bridge:
+    """How a client that only starts commands starts the bridge to this instance."""
+    script = Path(sys.executable).with_name("mcpmux")
+    own = [str(script)] if script.is_file() else [sys.executable, "-m", "mcpmux_tui"]
+    if instance.folder != paths.instance_dir(instance.config):
+        # The demo's: nobody could find it by its config.
+        if token is None:
+            return clients.Bridge((*own, "stdio", "--url", url))
+        header = ("--header", "Authorization: ${MCPMUX_AUTHORIZATION}")
+        return clients.Bridge(
+            (*own, "stdio", "--url", url, *header), {"MCPMUX_AUTHORIZATION": f"Bearer {token}"}
+        )
+    config = ("--config", str(instance.config)) if instance.required else ()
+    # Such clients are not started from a shell.
+    env = {name: os.environ[name] for name in _PLACES if name in os.environ}
+    return clients.Bridge((*own, "stdio", *config), env)
 
 
 def _plan(instance: Instance, own_url: str | None) -> tuple[tuple[Planned, ...], tuple[str, ...]]:

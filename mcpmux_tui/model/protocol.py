@@ -6,6 +6,8 @@ these against the SDK's. Spec: 2025-11-25 and 2026-07-28, basic/index and basic/
 
 from __future__ import annotations
 
+import base64
+import re
 from typing import Final
 
 HANDSHAKE_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -29,6 +31,8 @@ HEADER_SESSION_ID: Final = "mcp-session-id"
 HEADER_PROTOCOL_VERSION: Final = "mcp-protocol-version"
 HEADER_METHOD: Final = "mcp-method"
 HEADER_NAME: Final = "mcp-name"
+NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Method -> the member of its params that the name's header repeats."""
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -66,3 +70,14 @@ QUESTIONS: Final = {ELICIT: "elicitation", SAMPLE: "sampling", LIST_ROOTS: "root
 def is_modern(version: str) -> bool:
     """Whether a negotiated version is of the stateless era."""
     return version in MODERN_VERSIONS
+
+
+_PLAIN = re.compile(r"[\x20-\x7e]*")
+_SENTINEL = re.compile(r"=\?base64\?.*\?=")
+
+
+def header_value(value: str) -> str:
+    """`value` as a header can carry it: as it is, or base64 within a sentinel."""
+    if _PLAIN.fullmatch(value) and value == value.strip() and not _SENTINEL.fullmatch(value):
+        return value
+    return f"=?base64?{base64.b64encode(value.encode('utf-8', 'replace')).decode('ascii')}?="

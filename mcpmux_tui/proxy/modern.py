@@ -34,6 +34,7 @@ from mcpmux_tui.model.protocol import (
     METHOD_NOT_FOUND,
     MISSING_CLIENT_CAPABILITY,
     MODERN_VERSIONS,
+    NAMED,
     PARSE_ERROR,
     RESOURCE_UPDATED,
     UNSUPPORTED_PROTOCOL_VERSION,
@@ -69,7 +70,6 @@ STATUS: Final[Mapping[int, int]] = {
 FRESH_MS: Final = 5_000
 """How long a client may keep an answer that nothing is about to change."""
 
-_NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _ROUTING = frozenset({HEADER_PROTOCOL_VERSION, HEADER_METHOD, HEADER_NAME})
 _SENTINEL = re.compile(r"=\?base64\?(?P<payload>.*)\?=")
 _REMEMBERED = 256
@@ -331,7 +331,7 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     version = meta[META_PROTOCOL_VERSION].text
     _match(HEADER_PROTOCOL_VERSION, exchange.header(HEADER_PROTOCOL_VERSION), version)
     _match(HEADER_METHOD, exchange.header(HEADER_METHOD), message.method)
-    named = params.get(_NAMED.get(message.method or "", ""))
+    named = params.get(NAMED.get(message.method or "", ""))
     if named is not None and named.value is not None:
         _match(HEADER_NAME, _decoded(exchange.header(HEADER_NAME)), named.text)
     _check_version(version)

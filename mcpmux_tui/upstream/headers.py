@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -16,16 +14,7 @@ from mcpmux_tui.text import one_line
 if TYPE_CHECKING:
     from types import ModuleType
 
-_PLAIN = re.compile(r"[\x20-\x7e]*")
-_SENTINEL = re.compile(r"=\?base64\?.*\?=")
 _ANNOTATION: Final = b'"x-mcp-header"'
-
-
-def header_value(value: str) -> str:
-    """`value` as a header can carry it: as it is, or base64 within a sentinel."""
-    if _PLAIN.fullmatch(value) and value == value.strip() and not _SENTINEL.fullmatch(value):
-        return value
-    return f"=?base64?{base64.b64encode(value.encode('utf-8', 'replace')).decode('ascii')}?="
 
 
 class ParamHeaders:

@@ -10,18 +10,19 @@ import httpx2
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
+from mcpmux_tui.model.events import EventReader
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     HEADER_METHOD,
     HEADER_NAME,
     HEADER_PROTOCOL_VERSION,
     HEADER_SESSION_ID,
+    header_value,
     is_modern,
 )
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.upstream.backoff import Backoff
-from mcpmux_tui.upstream.events import EventReader
-from mcpmux_tui.upstream.headers import ParamHeaders, header_value
+from mcpmux_tui.upstream.headers import ParamHeaders
 from mcpmux_tui.upstream.http_client import (
     EVENTS,
     JSON,

@@ -14,11 +14,11 @@ import httpx2
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
+from mcpmux_tui.model.events import Event, EventReader
 from mcpmux_tui.model.jsonrpc import Message, salvage_id
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.answers import Answers, received
-from mcpmux_tui.upstream.events import Event, EventReader
 from mcpmux_tui.upstream.http_client import EVENTS, JSON, HttpClient, media_type, message_in
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.transport import Listener, Request

@@ -10,6 +10,7 @@ from dataclasses import replace
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost, StartFailed
 from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
+from mcpmux_tui.model.lines import Line, LineSplitter
 from mcpmux_tui.model.ports import Journal
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import containers, process, reaper, words
@@ -17,7 +18,6 @@ from mcpmux_tui.upstream.answers import Answers, received
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 from mcpmux_tui.upstream.limits import MIB, Limits
-from mcpmux_tui.upstream.lines import Line, LineSplitter
 from mcpmux_tui.upstream.process import Exit, Process
 from mcpmux_tui.upstream.transport import Listener, Request, read_message
 from mcpmux_tui.upstream.troubles import Ended

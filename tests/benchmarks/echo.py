@@ -1,7 +1,7 @@
-"""An MCP server that costs next to nothing: `echo` and `--tools N` more, over stdio or HTTP (2025).
+"""An MCP server that costs next to nothing: `echo` and more tools, N in all, over stdio or HTTP.
 
-python echo.py stdio --tools 50
-python echo.py http --tools 50      prints its address as one line
+python echo.py stdio --tools 50     2025; a call of `touch` says that the resource x://1 has changed
+python echo.py http --tools 50      2025; prints its address as one line
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import sys
 
 ID = re.compile(rb'"id":("[^"]*"|\d+)')
 TEXT = b'"text":"'
+TOUCH = b'"name":"touch"'
+TOUCHED = b'{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x://1"}}\n'
+VERSION = re.compile(rb'"protocolVersion":"([^"]*)"')
 METHOD = re.compile(rb'"method":"([^"]*)"')
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -23,7 +26,7 @@ def tools(count: int) -> bytes:
         "type": "object",
         "properties": {"text": {"type": "string", "description": "x" * 300}},
     }
-    names = ["echo", *(f"tool-{number:03}" for number in range(1, count))]
+    names = ["echo", "touch", *(f"tool-{number:03}" for number in range(2, count))]
     return json.dumps(
         [{"name": name, "description": f"The {name} tool", "inputSchema": schema} for name in names]
     ).encode()
@@ -49,11 +52,16 @@ class Answers:
             case b"tools/list":
                 result = b'{"tools":%b}' % self._tools
             case b"initialize":
+                asked = VERSION.search(message)
                 result = (
-                    b'{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},'
-                    b'"serverInfo":{"name":"echo","version":"1"}}'
-                )
-            case b"ping":
+                    b'{"protocolVersion":"%b","capabilities":{"tools":{},"resources":'
+                    b'{"subscribe":true}},"serverInfo":{"name":"echo","version":"1"}}'
+                ) % (asked[1] if asked else b"2025-11-25")
+            case b"resources/list":
+                result = b'{"resources":[{"uri":"x://1","name":"one"}]}'
+            case b"resources/templates/list":
+                result = b'{"resourceTemplates":[]}'
+            case b"ping" | b"resources/subscribe" | b"resources/unsubscribe":
                 result = b"{}"
             case _:
                 return (
@@ -113,7 +121,8 @@ def main() -> None:
         return
     for line in sys.stdin.buffer:
         if answer := answers.to(line):
-            sys.stdout.buffer.write(answer + b"\n")
+            notice = TOUCHED if TOUCH in line else b""
+            sys.stdout.buffer.write(notice + answer + b"\n")
             sys.stdout.buffer.flush()
 
 

@@ -6,13 +6,18 @@ import tomllib
 
 import pytest
 
-from mcpmux_tui.clients import entry
+from mcpmux_tui.clients import Bridge, Entry, entry
 from mcpmux_tui.clients.entries import CLIENTS
 from mcpmux_tui.model.errors import UsageError
 
 URL = "http://127.0.0.1:4114/mcp"
 TOKEN = "a\"b'c $(d)`e`\\"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+BRIDGE = Bridge(("/opt/my bin/mcpmux", "stdio", "--config", "/home/ada/c.toml"))
+
+
+def made(key: str, token: str | None = TOKEN, bridge: Bridge = BRIDGE) -> Entry:
+    return entry(key, url=URL, token=token, bridge=bridge)
 
 
 @pytest.mark.parametrize(
@@ -27,11 +32,11 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
     ],
 )
 def test_json_clients_get_their_form(key: str, expected: object) -> None:
-    assert json.loads(entry(key, url=URL, token=TOKEN).text) == expected
+    assert json.loads(made(key).text) == expected
 
 
 def test_claude_code_gets_one_line_that_a_shell_reads_whole() -> None:
-    text = entry("claude-code", url=URL, token=TOKEN).text
+    text = made("claude-code").text
     assert "\n" not in text
     assert shlex.split(text) == [
         "claude", "mcp", "add", "--transport", "http", "--scope", "user", "mcpmux", URL,
@@ -39,22 +44,31 @@ def test_claude_code_gets_one_line_that_a_shell_reads_whole() -> None:
     ]  # fmt: skip
 
 
+def test_a_client_that_starts_commands_gets_one_and_no_token() -> None:
+    text = made("claude-desktop").text
+    command = {"command": "/opt/my bin/mcpmux", "args": ["stdio", "--config", "/home/ada/c.toml"]}
+    assert json.loads(text) == {"mcpServers": {"mcpmux": command}}
+    placed = Bridge(BRIDGE.command, {"MCPMUX_STATE_DIR": "/s"})
+    own = json.loads(made("claude-desktop", bridge=placed).text)["mcpServers"]["mcpmux"]
+    assert own == command | {"env": {"MCPMUX_STATE_DIR": "/s"}}
+
+
 def test_codex_gets_a_table() -> None:
-    text = entry("codex", url=URL, token=TOKEN).text
+    text = made("codex").text
     assert text.startswith("[mcp_servers.mcpmux]\n")
     assert tomllib.loads(text) == {"mcp_servers": {"mcpmux": {"url": URL, "http_headers": HEADERS}}}
 
 
 @pytest.mark.parametrize("key", CLIENTS)
 def test_without_a_token_there_is_no_header(key: str) -> None:
-    made = entry(key, url=URL, token=None)
-    assert "header" not in made.text.lower()
-    assert "Bearer" not in made.text
-    assert URL in made.text
-    assert (made.client, made.title) == (key, CLIENTS[key].title)
-    assert made.where
+    open_to_all = made(key, token=None)
+    assert "header" not in open_to_all.text.lower()
+    assert "Bearer" not in open_to_all.text
+    assert (URL in open_to_all.text) == (key != "claude-desktop")
+    assert (open_to_all.client, open_to_all.title) == (key, CLIENTS[key].title)
+    assert open_to_all.where
 
 
 def test_an_unknown_client_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UsageError, match="claude-code, cursor"):
-        entry("emacs", url=URL, token=None)
+    with pytest.raises(UsageError, match="claude-code, claude-desktop, cursor"):
+        made("emacs")

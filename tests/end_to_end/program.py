@@ -84,6 +84,14 @@ class Home:
         assert snapshot is not None, "no engine runs"
         return {each.name: each.model_dump(mode="json") for each in snapshot.servers}
 
+    @property
+    def pid(self) -> int:
+        """The engine's."""
+        snapshot = self.snapshot()
+        assert snapshot is not None, "no engine runs"
+        assert snapshot.proxy is not None
+        return snapshot.proxy.pid
+
     def all_connected(self) -> bool:
         """Whether every server is connected."""
         snapshot = self.snapshot()

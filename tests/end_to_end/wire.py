@@ -6,17 +6,18 @@ import asyncio
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import httpx2
 
-from tests.end_to_end.program import RAW_STDIO
+from tests.end_to_end.program import RAW_STDIO, ROOT
 from tests.fixtures.raw_server import LEGACY, META_VERSION, MODERN, raw_member
 
 Era = Literal["legacy", "modern"]
 RequestId = int | str
+LIMIT = 64 * 1024 * 1024
 
 _ENVELOPE = {
     META_VERSION: MODERN,
@@ -128,10 +129,15 @@ async def http_wire(era: Era, url: str, token: str = "") -> AsyncIterator[HttpWi
 
 
 @asynccontextmanager
-async def pipe_wire(era: Era) -> AsyncIterator[PipeWire]:
-    """Start a raw stdio server and connect to it."""
+async def pipe_wire(
+    era: Era, *command: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[PipeWire]:
+    """Start a command, a raw stdio server unless one is given, and connect to it."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(RAW_STDIO)),
+        *(command or (sys.executable, str(RAW_STDIO))),
+        cwd=ROOT,
+        env=env,
+        limit=LIMIT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -6,8 +6,8 @@ import pytest
 
 from mcpmux_tui import __version__
 from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.protocol import header_value
 from mcpmux_tui.upstream.envelope import NOBODY, enveloped
-from mcpmux_tui.upstream.headers import header_value
 
 PREFIX = "io.modelcontextprotocol/"
 

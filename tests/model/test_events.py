@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcpmux_tui.upstream.events import Event, EventReader, TooLarge
+from mcpmux_tui.model.events import Event, EventReader, TooLarge
 
 STREAM = (
     b": hello\r\n\r\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mcpmux_tui.upstream.lines import LineSplitter
+from mcpmux_tui.model.lines import LineSplitter
 
 _ID = re.compile(rb"[\x20-\x7e]{0,1024}")
 """Ids that a header can carry back."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcpmux_tui.upstream.lines import Line, LineSplitter
+from mcpmux_tui.model.lines import Line, LineSplitter
 
 KIB = 1024
 
