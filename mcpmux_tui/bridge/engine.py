@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ _STOP_LIMIT: Final = 10.0
 _HELLO_LIMIT: Final = 10.0
 _LINE_LIMIT: Final = 8 * 1024 * 1024
 _LISTENING: Final = "mcpmux listening on "
+_SENTENCE: Final = "mcpmux: "
 _ALREADY_RUNS: Final = 4
 _PAUSE: Final = 0.1
 
@@ -150,10 +150,14 @@ async def _lines(pipe: IO[bytes] | None) -> AsyncGenerator[str]:
 
 
 async def _last_words(stderr: IO[bytes] | None) -> str:
-    """Hand an engine's log on to the client's; what it said last: a sentence and a hint."""
-    last: deque[str] = deque(maxlen=2)
+    """Hand an engine's log on to the client's; why it ended: a sentence and a hint."""
+    last: list[str] = []
     async with aclosing(_lines(stderr)) as lines:
         async for line in lines:
-            last.append(line.removeprefix("mcpmux: "))
             say(line)
+            if line.startswith(_SENTENCE):
+                last = [line.removeprefix(_SENTENCE)]
+            elif last and not line[:4].isdigit():
+                # The log goes on in a thread of its own; its lines begin with the date.
+                last.append(line)
     return " ".join(last)
