@@ -53,7 +53,7 @@ def test_five_keys_lead_from_cursors_config_to_a_client_that_lists_the_tools(
         terminal.wait_for("Cursor")
         terminal.press("\r")
         terminal.wait_for("]52;c;")
-        eventually(lambda: bool(_COPIED.search(terminal.output)), 1, "the whole copy")
+        terminal.read_until(lambda: bool(_COPIED.search(terminal.output)), 5, "the whole copy")
         copied = _COPIED.search(terminal.output)
         assert copied is not None
         entry = json.loads(base64.b64decode(copied[1]))["mcpServers"]["mcpmux"]
