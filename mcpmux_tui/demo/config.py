@@ -28,7 +28,7 @@ def prepare(folder: Path, origin: str) -> Path:
             | {"env": {"SIGNER_NAME": "${DEMO_USER}", "SIGNER_KEY": "${DEMO_API_KEY}"}},
             # A missing command is the one failure that no retry can mend: the row says so at once.
             "search": {"command": "acme-search-server", "args": ["--index", "documents"]},
-            "scratchpad": _child(folder, "notes") | {"enabled": False},
+            "scratchpad": _child(folder, "notes", "scratch") | {"enabled": False},
         },
     }
     path = folder / "config.toml"
@@ -36,6 +36,6 @@ def prepare(folder: Path, origin: str) -> Path:
     return path
 
 
-def _child(folder: Path, name: str) -> dict[str, object]:
+def _child(folder: Path, name: str, *more: str) -> dict[str, object]:
     command, *args = program(name)
-    return {"command": command, "args": args, "cwd": str(folder)}
+    return {"command": command, "args": [*args, *more], "cwd": str(folder)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -22,6 +23,8 @@ server = MCPServer(
     log_level="WARNING",
 )
 READ_ONLY = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+SCHEME = sys.argv[1] if len(sys.argv) > 1 else "note"
+"""Of its addresses: a second copy of this server has its own."""
 _NOTES_LIMIT = 1_000
 
 Text = Annotated[str, Field(min_length=1, max_length=10_000, description="What the note says")]
@@ -90,13 +93,13 @@ def remove(number: Number) -> Note:
     return _notes.pop(number, None) or _missing(number)
 
 
-@server.resource("note://all", mime_type="text/plain")
+@server.resource(f"{SCHEME}://all", mime_type="text/plain")
 def every_note() -> str:
     """All notes, newest first, one a line."""
     return "\n".join(f"{note.number}  {note.text}" for note in reversed(_notes.values()))
 
 
-@server.resource("note://{number}", mime_type="text/plain")
+@server.resource(SCHEME + "://{number}", mime_type="text/plain")
 def one_note(number: str) -> str:
     """One note by its number."""
     return read(int(number)).text if number.isdecimal() else _missing(0).text

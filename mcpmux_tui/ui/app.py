@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.command import Provider
 from textual.notifications import Notify
+from textual.widgets import Input
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
@@ -187,6 +188,16 @@ class McpmuxApp(CrashGuard):
             self.switch_screen(page)
         else:
             self.push_screen(page)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Give a field what was typed before it had the keyboard, behind the key that opened it."""
+        if isinstance(event, events.Key) and event.is_forwarded and event.is_printable:
+            field = self.focused
+            if isinstance(field, Input) and event.character is not None:
+                # Nobody has used it: what is typed into a field does not come back from there.
+                field.insert_text_at_cursor(event.character)
+                return
+        await super().on_event(event)
 
     def on_notify(self, event: Notify) -> None:
         """Keep the toasts few."""

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from mcpmux_tui.control.protocol import (
     Entry,
@@ -403,3 +404,13 @@ async def test_tabs_and_screens_can_be_clicked(tmp_path: Path) -> None:
         strip = next(n for n, text in enumerate(ui.lines) if "Overview" in text)
         await ui.pilot.click(offset=(ui.lines[strip].index("Prompts"), strip))
         await ui.shows("review")
+
+
+async def test_what_is_typed_right_behind_the_filters_key_is_filtered_for(tmp_path: Path) -> None:
+    engine = FakeEngine([server("clock"), server("other", Health.FAILED)])
+    async with driving(engine, tmp_path) as ui:
+        for key in ("slash", *"clock"):
+            ui.app.post_message(events.Key(key, key if len(key) == 1 else "/"))
+        await ui.shows("/ clock")
+        assert ui.names == ["clock"]
+        assert engine.acts == []

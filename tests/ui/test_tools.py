@@ -14,6 +14,7 @@ from mcpmux_tui.control.protocol import (
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.question import Field
 from mcpmux_tui.model.server import Action, Health
+from mcpmux_tui.ui.dialogs.edit import EditDialog
 from mcpmux_tui.ui.dialogs.try_item import TryDialog
 from mcpmux_tui.ui.screens.server import ServerScreen
 from tests.ui.driving import driving
@@ -115,3 +116,12 @@ async def test_w_says_why_a_server_is_red_and_c_does_what_the_row_suggests(tmp_p
         assert "Install it." in driver.text
         await driver.press("c")
         await driver.until(lambda: engine.acts == [("gh", Action.RETRY)])
+
+
+async def test_e_edits_the_entry_of_what_was_checked(tmp_path: Path) -> None:
+    engine = FakeEngine([server("gh", Health.FAILED, summary="command not found: npx")])
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("w")
+        await driver.shows("Why is gh failed?")
+        await driver.press("e")
+        await driver.until(lambda: isinstance(driver.app.screen, EditDialog))

@@ -28,24 +28,32 @@ class DoctorDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "suggested", "Mend", id="doctor.suggested"),
+        Binding("e", "edit", "Edit", id="doctor.edit"),
         Binding("r", "again", "Again", id="doctor.again"),
     ]
 
     def __init__(
-        self, engine: Engine, server: ServerSnapshot, glyphs: Glyphs, suggested: Callable[[], None]
+        self,
+        engine: Engine,
+        server: ServerSnapshot,
+        glyphs: Glyphs,
+        *,
+        suggested: Callable[[], None],
+        edit: Callable[[], None],
     ) -> None:
         super().__init__()
         self._engine = engine
         self._server = server
         self._glyphs = glyphs
         self._suggested = suggested
+        self._edit = edit
 
     def compose(self) -> ComposeResult:
         action = self._server.action
         with Vertical(classes="box") as box:
             box.border_title = line(f"Why is {self._server.name} {self._server.state.word}?")
             key = f"c {action.label}  " if action is not None else ""
-            box.border_subtitle = self.pressed(f"{key}r Again  esc Back")
+            box.border_subtitle = self.pressed(f"{key}e Edit  r Again  esc Back")
             with Scrolled(id="fields"):
                 yield Static("", id="text", markup=False)
 
@@ -73,6 +81,11 @@ class DoctorDialog(Dialog[None]):
         if self._server.action is not None:
             self.dismiss(None)
             self.app.call_later(self._suggested)
+
+    def action_edit(self) -> None:
+        """Leave, and edit the entry."""
+        self.dismiss(None)
+        self.app.call_later(self._edit)
 
 
 def _told(check: Check) -> Content:

@@ -123,7 +123,7 @@ class Page(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin with the keyboard at home, and what is known."""
-        self.home.focus()
+        self.set_focus(self.home)
         if self.door.snapshot is not None:
             self.show(self.door.snapshot)
 
@@ -190,7 +190,7 @@ class Page(Screen[None]):
         if self._too_small:
             self.set_focus(None)
         elif self.focused is None:
-            self.home.focus()
+            self.set_focus(self.home)
 
     def refused(self, key: Key) -> bool:
         """Whether a key does nothing now; then it is said why."""
@@ -243,14 +243,14 @@ class Page(Screen[None]):
     @on(FilterBar.Left)
     def _left_filter(self, event: FilterBar.Left) -> None:
         event.stop()
-        self.home.focus()
+        self.set_focus(self.home)
 
     def action_back(self) -> None:
         """Clear the filter, else go home."""
         bar = self.query_one(FilterBar)
         if isinstance(self.focused, Input) or bar.text:
             bar.clear()
-            self.home.focus()
+            self.set_focus(self.home)
         else:
             self.post_message(Go("servers"))
 

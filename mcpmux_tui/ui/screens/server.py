@@ -163,7 +163,7 @@ class ServerScreen(ServerPage):
         """Show another tab."""
         self._tab = tab
         self._show_tab()
-        self.home.focus()
+        self.set_focus(self.home)
 
     def action_tab(self, step: int) -> None:
         """Show the tab beside this one."""

@@ -87,7 +87,13 @@ class ServerPage(Page):
         """Check the server in order."""
         if not self.refused(DOCTOR) and (server := self.selected) is not None:
             self.app.push_screen(
-                DoctorDialog(self.door.engine, server, self.door.glyphs, self.action_suggested)
+                DoctorDialog(
+                    self.door.engine,
+                    server,
+                    self.door.glyphs,
+                    suggested=self.action_suggested,
+                    edit=self.action_edit,
+                )
             )
 
     def action_move_secrets(self) -> None:

@@ -95,7 +95,7 @@ class ServersScreen(ServerPage):
             self._look_for_imports()
         if self.has_class("-empty") is bool(snapshot.servers):
             self.set_class(not snapshot.servers, "-empty")
-            self.home.focus()
+            self.set_focus(self.home)
         self._go_to_awaited()
         self._follow_cursor()
         super().show(snapshot)
@@ -144,7 +144,7 @@ class ServersScreen(ServerPage):
     def action_back(self) -> None:
         """Clear the filter and the messages."""
         self.query_one(FilterBar).clear()
-        self.home.focus()
+        self.set_focus(self.home)
         self.app.clear_notifications()
 
     def action_sort(self) -> None:

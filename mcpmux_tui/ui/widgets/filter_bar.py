@@ -39,7 +39,8 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Take the keyboard."""
         self._show(True)
-        self.query_one(Input).focus()
+        # At once, not by `focus`: what is typed next may be here already.
+        self.screen.set_focus(self.query_one(Input))
 
     def keep(self) -> None:
         """Leave the filter as it is, and give the keyboard back."""
