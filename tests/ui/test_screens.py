@@ -414,3 +414,24 @@ async def test_what_is_typed_right_behind_the_filters_key_is_filtered_for(tmp_pa
         await ui.shows("/ clock")
         assert ui.names == ["clock"]
         assert engine.acts == []
+
+
+async def test_a_click_on_the_state_does_what_c_does_once_the_cursor_is_there(
+    tmp_path: Path,
+) -> None:
+    engine = FakeEngine([server("a"), server("b", Health.IDLE)])
+    async with driving(engine, tmp_path) as ui:
+        row = next(n for n, text in enumerate(ui.lines) if "b " in text and "idle" in text)
+        state = ui.lines[row].index("idle")
+        await ui.pilot.click(offset=(state, row))
+        assert ui.cursor == "b"
+        assert engine.acts == []
+        # Elsewhere in the cell: the same place twice is a double click.
+        await ui.pilot.click(offset=(state + 1, row))
+        await ui.until(lambda: engine.acts == [("b", Action.CONNECT)])
+
+
+async def test_a_click_on_the_address_copies_it(tmp_path: Path) -> None:
+    async with driving(offers(), tmp_path) as ui:
+        await ui.pilot.click(offset=(ui.lines[0].index(URL) + 3, 0))
+        await ui.until(lambda: any("The proxy's address is copied" in t for t in ui.toasts))

@@ -212,6 +212,11 @@ class Page(Screen[None]):
         event.stop()
         self.do(event.key)
 
+    @on(Header.AddressClicked)
+    def _address_clicked(self, event: Header.AddressClicked) -> None:
+        event.stop()
+        self.action_copy_url()
+
     @on(TabStrip.Picked, "#screens")
     def _picked(self, event: TabStrip.Picked) -> None:
         event.stop()

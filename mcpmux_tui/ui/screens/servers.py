@@ -124,6 +124,11 @@ class ServersScreen(ServerPage):
         event.stop()
         self.action_open()
 
+    @on(ServerList.StateClicked)
+    def _state_clicked(self, event: ServerList.StateClicked) -> None:
+        event.stop()
+        self.action_suggested()
+
     def go_to(self, server: str) -> None:
         """Put the cursor on a server, once there is a row of it; a filter that hides it ends."""
         self._awaited = server

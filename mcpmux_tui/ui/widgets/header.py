@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.content import Content
+from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -22,6 +24,16 @@ class Header(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
+
+    class AddressClicked(Message):
+        """The proxy's address was clicked."""
+
+    def on_click(self, event: events.Click) -> None:
+        """Copy the address that stands at the right."""
+        event.stop()
+        text = self.render().plain.rstrip()
+        if event.x >= text.rfind(" ", 0, len(text)):
+            self.post_message(self.AddressClicked())
 
     def render(self) -> Content:
         if (snapshot := self.snapshot) is None:

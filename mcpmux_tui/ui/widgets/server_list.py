@@ -102,6 +102,9 @@ class ServerList(Vertical):
     class Opened(Message):
         """The row under the cursor was double-clicked."""
 
+    class StateClicked(Message):
+        """The state in the row under the cursor was clicked."""
+
     def __init__(self, *, glyphs: Glyphs, clock: Callable[[], float]) -> None:
         super().__init__()
         self._glyphs = glyphs
@@ -260,8 +263,12 @@ class ServerList(Vertical):
     def _clicked(self, event: ServerRow.Clicked) -> None:
         event.stop()
         self.query_one(Rows).focus()
+        if event.on_state and event.server == self._cursor and not event.twice:
+            # A first click only moves the cursor: nobody disconnects a server by missing a row.
+            self.post_message(self.StateClicked())
+            return
         self.move_to(event.server)
-        if event.twice:
+        if event.twice and not event.on_state:
             self.post_message(self.Opened())
 
     @on(ColumnNames.Picked)

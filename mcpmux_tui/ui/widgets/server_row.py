@@ -128,6 +128,8 @@ class ServerRow(Widget):
 
         server: str
         twice: bool
+        on_state: bool
+        """On the cell with its state."""
 
     def __init__(self, server: ServerSnapshot) -> None:
         super().__init__()
@@ -156,7 +158,10 @@ class ServerRow(Widget):
     def on_click(self, event: events.Click) -> None:
         """Move the cursor here."""
         event.stop()
-        self.post_message(self.Clicked(self.server.name, event.chain > 1))
+        columns = self.cells.columns if self.cells is not None else None
+        start = _LEAD + (columns.name if columns is not None else 0) + len(GAP)
+        on_state = event.x == 1 or start <= event.x < start + WORD
+        self.post_message(self.Clicked(self.server.name, event.chain > 1, on_state))
 
 
 class ColumnNames(Widget):
