@@ -13,12 +13,12 @@ from mcpmux_tui.control import protocol
 from mcpmux_tui.control.server import Handler
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.hub import Hub
-from mcpmux_tui.engine.trying import hint_of
+from mcpmux_tui.engine.trying import hint_of, item_named, shown_name
 from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.paths import shown
-from mcpmux_tui.text import NAME_LIMIT, clean, one_line
+from mcpmux_tui.text import clean, one_line
 
 ITEM_LIMIT = 1_000
 SKIPPED_LIMIT = 100
@@ -112,8 +112,8 @@ class Doors:
         return protocol.ItemLine(
             server=server,
             kind=kind,
-            name=one_line(item.name, NAME_LIMIT),
-            public=one_line(public, NAME_LIMIT),
+            name=shown_name(item.name),
+            public=shown_name(public),
             description=one_line(item.description, DESCRIPTION_LIMIT),
             hint=hint_of(kind, item),
         )
@@ -130,9 +130,10 @@ class Doors:
 
     async def _offer(self, params: Params) -> None:
         wish = protocol.Offer.model_validate(params)
-        self._hub.supervisor(wish.server)
+        lists = self._hub.supervisor(wish.server).lists
+        tool = item_named(wish.server, lists, Kind.TOOLS, wish.tool).name
         await asyncio.to_thread(
-            edit.offer_tool, self._hub.instance.config, wish.server, wish.tool, wish.offered
+            edit.offer_tool, self._hub.instance.config, wish.server, tool, wish.offered
         )
         await self._hub.reload()
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from mcpmux_tui.control.protocol import Hint, ItemForm, ItemName, Outcome, TryItem
 from mcpmux_tui.model import form
-from mcpmux_tui.model.channel import Caller, Item, Kind
+from mcpmux_tui.model.channel import Caller, Item, Kind, Lists
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.protocol import PROGRESS, is_modern
 from mcpmux_tui.model.question import Field
@@ -78,8 +78,8 @@ class Trying:
         """What an item asks for. Raises ControlError."""
         item = self._item(wish)
         return ItemForm(
-            name=one_line(wish.name, NAME_LIMIT),
-            public=one_line(self._public(wish.server, wish.kind, wish.name), NAME_LIMIT),
+            name=shown_name(item.name),
+            public=shown_name(self._public(wish.server, wish.kind, item.name)),
             description=clean(item.description, _DESCRIPTION),
             fields=_fields(wish.kind, item),
             hint=hint_of(wish.kind, item),
@@ -129,13 +129,31 @@ class Trying:
             trying.request.cancel()
 
     def _item(self, wish: ItemName | TryItem) -> Item:
-        for item in self._server(wish.server).lists.of(wish.kind):
-            if item.name == wish.name:
-                return item
+        return item_named(wish.server, self._server(wish.server).lists, wish.kind, wish.name)
+
+
+def item_named(server: str, lists: Lists, kind: Kind, name: str) -> Item:
+    """The item of a name, or of what a door shows of one. Raises ControlError."""
+    items = lists.of(kind)
+    found = [item for item in items if item.name == name]
+    found = found or [item for item in items if shown_name(item.name) == name]
+    if len(found) == 1:
+        return found[0]
+    shown = shown_name(name)
+    if found:
         raise ControlError(
-            f"{wish.server} has no {wish.kind.noun} named {one_line(wish.name, NAME_LIMIT)}.",
-            f"`mcpmux tools {wish.server}` shows its tools.",
+            f"{server} has several {kind.noun}s that look like {shown}.",
+            "None of them is used: nobody could tell which.",
         )
+    raise ControlError(
+        f"{server} has no {kind.noun} named {shown}.",
+        f"`mcpmux tools {server}` shows its tools.",
+    )
+
+
+def shown_name(name: str) -> str:
+    """What doors show of an item's name: clean, and not without end."""
+    return one_line(name, NAME_LIMIT)
 
 
 def hint_of(kind: Kind, item: Item) -> Hint:

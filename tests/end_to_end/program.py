@@ -25,12 +25,14 @@ import psutil
 
 from mcpmux_tui.control.address import read_address
 from mcpmux_tui.model.server import EngineSnapshot, exit_code
+from tests.fixtures.picture import ASKS_FOR_SYNC, SYNC, Picture
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW_STDIO = ROOT / "tests" / "fixtures" / "raw_stdio.py"
 RAW_HTTP = ROOT / "tests" / "fixtures" / "raw_http.py"
 LISTENING = "mcpmux listening on "
 LIMIT = 20.0
+_GONE = 0.15
 _MOVES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -191,7 +193,31 @@ class Terminal:
         )  # fmt: skip
         os.close(theirs)
         self.output = b""
-        self._pressed = 0
+        self.picture = Picture(columns, rows)
+        self._pressed = self._pictured = 0
+
+    def wait_until_shown(self, text: str, limit: float = LIMIT) -> None:
+        """Wait until `text` is on the screen; with `!` before it, until it is not."""
+        wanted = text.removeprefix("!")
+        since = time.monotonic()
+
+        def shown() -> bool:
+            nonlocal since
+            new = self.output[self._pictured :]
+            self._pictured = len(self.output)
+            self.picture.feed(new)
+            if ASKS_FOR_SYNC in new:
+                os.write(self._ours, SYNC.encode())
+            now = time.monotonic()
+            if (wanted in self.picture.text) is not (wanted == text):
+                since = now
+            # What is laid out anew may be gone for a frame.
+            return now - since > (0 if wanted == text else _GONE)
+
+        try:
+            self.read_until(shown, limit, text)
+        except AssertionError:
+            raise AssertionError(f"not shown: {text!r} in\n{self.picture.text}") from None
 
     def wait_for(self, text: str, limit: float = LIMIT) -> None:
         """Wait until `text` was written to the terminal since the last key."""

@@ -48,6 +48,7 @@ def test_a_tool_is_tried_from_the_screen(home: Home) -> None:
         terminal.press("t")
         terminal.wait_for("enter Try it")
         terminal.press("/")
+        terminal.wait_for("text to find")
         terminal.press("echo\r")
         terminal.wait_for("raw__echo")
         terminal.press("\r")

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import ItemName, TryItem
-from mcpmux_tui.engine.trying import _outcome
-from mcpmux_tui.model.channel import Kind
+from mcpmux_tui.control.protocol import ItemName, Items, TryItem
+from mcpmux_tui.engine.doors import Doors
+from mcpmux_tui.engine.trying import _outcome, item_named
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import Health
 from tests.engine.test_given import acted
 from tests.engine.test_hub import entry, running, until
 from tests.engine.test_sign_ins import comes, row
 from tests.matrix.conftest import address
+
+_ESC = "esc\x1b]52;c;YQ==\x07"
+"""A name that `raw --hostile` lists."""
 
 
 async def test_a_call_is_made_counted_and_can_be_cancelled(tmp_path: Path) -> None:
@@ -93,3 +97,25 @@ def test_a_result_is_clean() -> None:
     outcome = _outcome(b'{"content":[{"type":"text","text":"\\u001b[31mx"}],"isError":true}', 0.1)
     assert "\x1b" not in outcome.text + outcome.raw
     assert outcome.is_error
+
+
+@pytest.mark.behaviour("A1")
+async def test_an_item_is_found_by_what_doors_show_of_its_name(tmp_path: Path) -> None:
+    async with running(tmp_path, entry("raw", "--hostile")) as hub:
+        await comes(hub, Health.CONNECTED, "raw")
+        doors = Doors(hub)
+        page = await doors.handlers()["items"]({"server": "raw"})
+        assert isinstance(page, Items)
+        shown = next(each for each in page.items if each.name.startswith("esc"))
+        assert shown.name == "esc\ufffd]52;c;YQ==\ufffd"
+        assert hub.trying.form(ItemName(server="raw", name=shown.name)).public == shown.public
+        assert hub.proxy.public_name("raw", Kind.TOOLS, _ESC)
+        await doors.handlers()["offer"]({"server": "raw", "tool": shown.name, "offered": False})
+        await until(hub, lambda: not hub.proxy.public_name("raw", Kind.TOOLS, _ESC))
+
+
+def test_of_items_that_look_the_same_none_is_used() -> None:
+    lists = Lists({Kind.TOOLS: tuple(Item(f"a{char}", b"{}", "") for char in "\x1b\x9b")})
+    with pytest.raises(ControlError, match="several tools that look like a"):
+        item_named("raw", lists, Kind.TOOLS, "a\ufffd")
+    assert item_named("raw", lists, Kind.TOOLS, "a\x9b").name == "a\x9b"

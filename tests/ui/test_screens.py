@@ -21,9 +21,11 @@ from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.question import Choice, Field, Question
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.ui.dialogs.answer import AnswerDialog
+from mcpmux_tui.ui.dialogs.help import HelpDialog
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.try_item import TryDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog
+from mcpmux_tui.ui.keys import Context
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.server import ServerScreen
 from mcpmux_tui.ui.screens.servers import ServersScreen
@@ -435,3 +437,40 @@ async def test_a_click_on_the_address_copies_it(tmp_path: Path) -> None:
     async with driving(offers(), tmp_path) as ui:
         await ui.pilot.click(offset=(ui.lines[0].index(URL) + 3, 0))
         await ui.until(lambda: any("The proxy's address is copied" in t for t in ui.toasts))
+
+
+async def test_a_long_line_of_a_log_is_cut_where_the_window_ends(tmp_path: Path) -> None:
+    engine = FakeEngine([server("gh")])
+    engine.log("gh", "word " + "x" * 300)
+    async with driving(engine, tmp_path) as ui:
+        await ui.press("4")
+        await ui.shows("word xxx")
+        assert next(row for row in ui.lines if "word" in row).endswith("x…")
+
+
+async def test_a_dialog_that_is_left_twice_takes_nothing_else_away(tmp_path: Path) -> None:
+    async with driving(offers(), tmp_path) as ui:
+        await ui.press("2", "enter")
+        await ui.shows("ctrl+r Run")
+        dialog = ui.app.screen
+        assert isinstance(dialog, TryDialog)
+        dialog.dismiss(None)
+        dialog.dismiss(None)
+        await ui.until(lambda: not dialog.is_attached)
+        assert isinstance(ui.app.screen, ToolsScreen)
+
+
+async def test_a_dialog_that_is_done_under_another_leaves_after_it(tmp_path: Path) -> None:
+    async with driving(offers(), tmp_path) as ui:
+        await ui.press("2", "enter")
+        await ui.shows("ctrl+r Run")
+        under = ui.app.screen
+        assert isinstance(under, TryDialog)
+        over = HelpDialog((), Context())
+        ui.app.push_screen(over)
+        await ui.until(lambda: ui.app.screen is over)
+        under.dismiss(None)
+        await ui.pilot.pause()
+        assert ui.app.screen is over
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, ToolsScreen))

@@ -9,13 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from mcpmux_tui.ui.content import line
+from mcpmux_tui.ui.dialogs.dialog import Leaving
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(Leaving[bool]):
     """True: do it. The key that asked for it says yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "answer(False)", "No")]

@@ -108,7 +108,8 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         style = self.get_visual_style(*parts)
         if index >= len(self._items):
             return Strip.blank(width, style.rich_style)
-        content = self._draw(self._items[index], width)
+        # What is too long is cut here: Textual would break it, and show the first part alone.
+        content = self._draw(self._items[index], width).truncate(width, ellipsis=True)
         strips = Visual.to_strips(self, content, width, 1, style, pad=True)
         return strips[0] if strips else Strip.blank(width, style.rich_style)
 
