@@ -30,7 +30,7 @@ class HelpDialog(Dialog[None]):
         super().__init__()
         self._keys = keys
         self._keys_for = context
-        longest = max(len(context.pressed(key)) for key in keys)
+        longest = max((len(context.pressed(key)) for key in keys), default=0)
         self._key = max(_KEY, longest + 1)
 
     def compose(self) -> ComposeResult:
