@@ -69,7 +69,8 @@ async def everyday(home: Home, program: str | None, rounds: int, seconds: float)
         bridged = Measured(PipePeer(tool="echo"), bridge_pid, connections=(pipe,))
         for _ in range(rounds):
             for each in (*measured.values(), *others.values(), bridged):
-                await each.measure(seconds)
+                async with asyncio.timeout(60):
+                    await each.measure(seconds)
         rows = list(calls.rows(measured, others))
         rows += _held(idle, memory(pid))
         starts = [await _start(far, home.env) for _ in range(2 * rounds)]
