@@ -113,9 +113,13 @@ class Relay:
             with suppress(Trouble, TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await self._pool.delete(self._session.headers)
+        self.abandon()
+        await self._target.close()
+
+    def abandon(self) -> None:
+        """Leave at once."""
         if self._pool is not None:
             self._pool.close()
-        await self._target.close()
 
     def _take_back(self, notice: Message) -> bool:
         """End a stateless request, which its connection's end takes back; whether it is one."""

@@ -94,7 +94,7 @@ async def screen(home: Home, seconds: float) -> Sequence[Row]:
         terminal.press("q")
         stop.set()
         drawing.join()
-        terminal.finish(20)
+        terminal.finish(60)
     took.sort()
     shown, goal, missed = at_most(took[int(len(took) * 0.99)], 5, "ms")
     name = f"screen open, {ROWS} rows changing, {PACE} calls/s: 99th percentile"
