@@ -81,7 +81,8 @@ class Guard:
     def refusal(self, exchange: Exchange) -> Refusal | None:
         """Why this request is refused, or None to let it in."""
         # The same header from the same connection: only the body may be another one.
-        header = exchange.target, [each for each in exchange.raw_headers if each[0] != _LENGTH]
+        lines = [each for each in exchange.raw_headers if each[0] != _LENGTH]
+        header = exchange.method, exchange.target, lines
         if exchange.connection.passed == header and "content-length" not in exchange.repeated:
             return self._body(exchange)
         refusal = self._judged(exchange)

@@ -40,7 +40,7 @@ class KeptTransport(httpx2.AsyncBaseTransport):
             self._connection.abort()
 
     def _usable(self) -> Connection | None:
-        connection, self._connection = self._connection, None
+        connection = self._connection
         if connection is None or not connection.usable:
             return None
         if asyncio.get_running_loop().time() - connection.idle_since > self._keep:
@@ -71,7 +71,6 @@ class KeptTransport(httpx2.AsyncBaseTransport):
     def free(self, connection: Connection) -> None:
         """Implements Owner."""
         connection.idle_since = asyncio.get_running_loop().time()
-        self._connection = connection
 
     def lost(self, connection: Connection, transport: asyncio.Transport) -> None:
         """Implements Owner."""
