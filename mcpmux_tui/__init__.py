@@ -19,7 +19,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     demo/       the built-in demo servers
     ----------- leaves -----------
     model/      server (state, snapshot), spec, channel, jsonrpc, protocol, errors, ports
-    text.py  paths.py
+    text.py  paths.py  http1.py (kept connections, for the bridge and for servers on this machine)
 
 Four things travel: a call (client -> proxy -> upstream channel, bytes of `result` as received),
 a state (event -> supervisor -> snapshot -> door), a value (config placeholder -> environment or

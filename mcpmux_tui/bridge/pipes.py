@@ -77,6 +77,11 @@ class Input(asyncio.Protocol):
         for line in self._lines.feed(data):
             self._line(line)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._gate.discard(self._transport)
+            self._transport = None
+
     def eof_received(self) -> None:
         for line in self._lines.end():
             self._line(line)
@@ -85,7 +90,6 @@ class Input(asyncio.Protocol):
     def close(self) -> None:
         """Read no more."""
         if self._transport is not None:
-            self._gate.discard(self._transport)
             self._transport.close()
 
 
@@ -96,6 +100,8 @@ class Output(asyncio.BaseProtocol):
         self._closed = closed
         self._gate = gate
         self._transport: asyncio.WriteTransport | None = None
+        self._plain = False
+        """Whether stdout is a file."""
         self._drained = asyncio.Event()
 
     async def open(self) -> None:
@@ -105,12 +111,14 @@ class Output(asyncio.BaseProtocol):
             loop = asyncio.get_running_loop()
             out = os.fdopen(os.dup(1), "wb")
             self._transport, _ = await loop.connect_write_pipe(lambda: self, out)
+        else:
+            self._plain = True
 
     def write(self, message: bytes) -> None:
         """Write one message, as one write where the client keeps up."""
         if self._transport is not None:
             self._transport.write(message + b"\n")
-        else:
+        elif self._plain:
             sys.stdout.buffer.write(message + b"\n")
             sys.stdout.buffer.flush()
 
@@ -134,6 +142,7 @@ class Output(asyncio.BaseProtocol):
         self._gate.open(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         self._drained.set()
         self._closed()
 

@@ -14,12 +14,13 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from mcpmux_tui.bridge import message as messages
-from mcpmux_tui.bridge.http import JSON, Gates, Pool, Response
+from mcpmux_tui.bridge.http import JSON, Gates, Pool
 from mcpmux_tui.bridge.message import Malformed, Message, one_line
 from mcpmux_tui.bridge.params import ParamHeaders
 from mcpmux_tui.bridge.session import Session
 from mcpmux_tui.bridge.target import Target
 from mcpmux_tui.bridge.trouble import Lost, NotSent, Trouble, say
+from mcpmux_tui.http1 import Broken, Response
 from mcpmux_tui.model.events import EventReader, TooLarge
 from mcpmux_tui.model.lines import Line
 from mcpmux_tui.model.protocol import CANCELLED, PARSE_ERROR, SERVER_UNAVAILABLE
@@ -112,9 +113,13 @@ class Relay:
             with suppress(Trouble, TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await self._pool.delete(self._session.headers)
+        self.abandon()
+        await self._target.close()
+
+    def abandon(self) -> None:
+        """Leave at once."""
         if self._pool is not None:
             self._pool.close()
-        await self._target.close()
 
     def _take_back(self, notice: Message) -> bool:
         """End a stateless request, which its connection's end takes back; whether it is one."""
@@ -424,5 +429,7 @@ async def _events(response: Response, reader: EventReader) -> AsyncGenerator[byt
                     yield one_line(event.data)
     except TooLarge:
         raise Trouble(f"A message is larger than {CAP >> 20} MiB.") from None
+    except Broken as broken:
+        raise Lost(str(broken)) from None
     finally:
         response.close()

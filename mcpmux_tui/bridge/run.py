@@ -57,6 +57,7 @@ async def _serve(target: Target) -> int:
     finally:
         for task in leaving:
             task.cancel()
+        relay.abandon()
         source.close()
         output.close()
     return 0

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mcpmux_tui.bridge.http import Response
 from mcpmux_tui.bridge.message import Malformed, Message, decode
+from mcpmux_tui.http1 import Response
 from mcpmux_tui.model.protocol import (
     HEADER_PROTOCOL_VERSION,
     HEADER_SESSION_ID,

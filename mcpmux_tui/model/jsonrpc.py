@@ -16,6 +16,7 @@ import orjson
 
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.protocol import INTERNAL_ERROR
+from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.text import one_line
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -135,6 +136,50 @@ def parse_object(text: str) -> dict[str, Member]:
                 raise Malformed("',' or '}' is missing")
 
 
+_CALL = re.compile(rb'\{"name":("[^"\\\x00-\x1f]{1,200}"),"arguments":(?=\{)', re.ASCII)
+_META = b',"_meta":'
+
+
+def parse_call(params: bytes) -> dict[str, Member] | None:
+    """What `parse_object` would return, for the order in which SDKs write a call; else None.
+
+    `params` are those of a parsed message. Values are not decoded here but for names.
+    """
+    head = _CALL.match(params)
+    if head is None or not params.endswith(b"}"):
+        return None
+    end, meta = len(params) - 1, b""
+    arguments = params[head.end() : end]
+    if not _is_object(arguments):
+        arguments, _, meta = arguments.rpartition(_META)
+        if not (_is_object(arguments) and _is_object(meta)):
+            return None
+    # Positions count characters.
+    name, raw = head[1].decode("utf-8"), arguments.decode("utf-8")
+    named = len('{"name":') + len(name)
+    start = named + len(',"arguments":')
+    stop = start + len(raw)
+    members = {
+        "name": Member(name, name[1:-1], 1, named),
+        "arguments": Member(raw, {}, named + 1, stop),
+    }
+    if meta:
+        raw = meta.decode("utf-8")
+        members["_meta"] = Member(raw, {}, stop + 1, stop + len(_META) + len(raw))
+    return members
+
+
+def _is_object(span: bytes) -> bool:
+    """Whether a span is one object and nothing else."""
+    if not span.startswith(b"{"):
+        return False
+    try:
+        orjson.loads(span)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def parse_array(text: str) -> list[Member]:
     """Return the elements of the JSON array `text`. Raises Malformed as `parse_object` does."""
     _bound(text.encode("utf-8", "replace"), _VALUES)
@@ -250,9 +295,7 @@ def joined(members: Mapping[str, Member], changes: Mapping[str, str | None]) -> 
     kept = {key: changes.get(key, member.raw) for key, member in members.items()}
     return (
         "{"
-        + ",".join(
-            f"{json.dumps(key)}:{raw}" for key, raw in (new | kept).items() if raw is not None
-        )
+        + ",".join(f"{quoted(key)}:{raw}" for key, raw in (new | kept).items() if raw is not None)
         + "}"
     )
 
@@ -393,7 +436,8 @@ def salvage_id(data: bytes) -> bytes | None:
 
 def request(raw_id: bytes, method: str, params: bytes | None) -> bytes:
     """A request line, without the line feed."""
-    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, dumps(method), _with(params))
+    name = quoted(method).encode("ascii")
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, name, _with(params))
 
 
 def notification(method: str, params: bytes | None = None) -> bytes:
@@ -436,4 +480,13 @@ def rpc_error(raw: bytes) -> RpcError:
 
 def dumps(value: object) -> bytes:
     """JSON text of a value of our own, ASCII, compact."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _encode(value).encode("ascii")
+
+
+@remembered
+def quoted(text: str) -> str:
+    """A JSON string, ASCII."""
+    return json.dumps(text)
+
+
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode

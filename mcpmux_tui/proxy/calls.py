@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class TakenBack(Exception):
     """The client no longer wants the answer."""
 
 
-@contextmanager
-def revocable() -> Iterator[Callable[[], None]]:
-    """Yield a function that cancels this task's block, which then raises TakenBack.
+class revocable:
+    """Gives its block a function that cancels this task's block, which then raises TakenBack.
 
     The task itself lives on: it may still have to answer.
     """
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a call needs a task")
-    state = {"inside": True, "asked": False}
 
-    def take_back() -> None:
-        if state["inside"] and not state["asked"]:
-            state["asked"] = True
-            task.cancel()
+    __slots__ = ("_asked", "_inside", "_task")
 
-    try:
-        yield take_back
-    except asyncio.CancelledError:
+    def __enter__(self) -> Callable[[], None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a call needs a task")
+        self._task = task
+        self._inside, self._asked = True, False
+        return self._take_back
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._inside = False
         # Somebody else may have cancelled the task as well: that one counts.
-        if state["asked"] and task.uncancel() == 0:
+        cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
+        if cancelled and self._asked and self._task.uncancel() == 0:
             raise TakenBack from None
-        raise
-    finally:
-        state["inside"] = False
+
+    def _take_back(self) -> None:
+        if self._inside and not self._asked:
+            self._asked = True
+            self._task.cancel()

@@ -14,10 +14,16 @@ from enum import Enum, auto
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from mcpmux_tui.proxy.limits import Limits
+
+Header = tuple[bytes, bytes]
 
 
 class _Stage(Enum):
@@ -42,6 +48,8 @@ class Connection(HttpToolsProtocol):
         """Called when the client goes away; set by the application while it serves a request."""
         self.whole_at = self.loop.time()
         """When the last whole request arrived, else when the connection was made."""
+        self.passed: object = None
+        """What of the last request's header the guard has let in."""
         self._limits = limits
         self._peers = peers
         self._stage = _Stage.HEADER
@@ -138,11 +146,31 @@ class Connection(HttpToolsProtocol):
         # Of a target in absolute form uvicorn passes on the path alone.
         self.scope["state"]["target"] = self.url
         super().on_headers_complete()
+        self.scope["state"]["cycle"] = self.cycle
         self._stage = _Stage.BODY
         self._owed += 1
         self._header_bytes = 0
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False
+
+    def answer(
+        self, cycle: RequestResponseCycle, status: int, headers: Iterable[Header], body: bytes
+    ) -> bool:
+        """Write a whole response at once; False where that has to wait, or must not be done so."""
+        if (
+            cycle.disconnected
+            or cycle.response_started
+            or self.flow.write_paused
+            or not cycle.keep_alive
+            or cycle.scope["method"] == "HEAD"
+        ):
+            return False
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], lines, body))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def on_message_complete(self) -> None:
         """The request is whole."""

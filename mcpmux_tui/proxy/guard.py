@@ -22,6 +22,7 @@ _HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)", re.IGNORECASE)
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 _PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,30}(/[0-9A-Za-z.+-]{1,20})?(?= |$)")
+_LENGTH = b"content-length"
 _KNOCKS = 10
 _KNOCK_MEMORY = 600.0
 
@@ -79,6 +80,16 @@ class Guard:
 
     def refusal(self, exchange: Exchange) -> Refusal | None:
         """Why this request is refused, or None to let it in."""
+        # The same header from the same connection: only the body may be another one.
+        lines = [each for each in exchange.raw_headers if each[0] != _LENGTH]
+        header = exchange.method, exchange.target, lines
+        if exchange.connection.passed == header and "content-length" not in exchange.repeated:
+            return self._body(exchange)
+        refusal = self._judged(exchange)
+        exchange.connection.passed = header if refusal is None else None
+        return refusal
+
+    def _judged(self, exchange: Exchange) -> Refusal | None:
         return (
             self._size(exchange)
             or self._host(exchange)

@@ -14,6 +14,7 @@ from mcpmux_tui.model.protocol import INVALID_REQUEST, PARSE_ERROR
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from mcpmux_tui.proxy.connection import Connection
 
@@ -41,8 +42,8 @@ class Exchange:
     """One request and its response."""
 
     __slots__ = (
-        "_connection", "_receive", "_send", "headers", "method", "path", "raw_headers",
-        "started", "target",
+        "_cycle", "_receive", "_send", "connection", "headers", "method", "path",
+        "raw_headers", "started", "target",
     )  # fmt: skip
 
     def __init__(
@@ -56,7 +57,8 @@ class Exchange:
         self.headers = dict(self.raw_headers)
         """Names in lower case; of a repeated one the last."""
         self.started = False
-        self._connection: Connection = scope["state"]["connection"]
+        self.connection: Connection = scope["state"]["connection"]
+        self._cycle: RequestResponseCycle = scope["state"]["cycle"]
         self._receive = receive
         self._send = send
 
@@ -88,6 +90,13 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge, ClientGone."""
+        cycle = self._cycle
+        if not (cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue):
+            if len(cycle.body) > limit:
+                raise BodyTooLarge
+            whole, cycle.body = bytes(cycle.body), bytearray()
+            cycle.flow.resume_reading()
+            return whole
         parts: list[bytes] = []
         size = 0
         while True:
@@ -123,13 +132,13 @@ class Exchange:
     @contextmanager
     def when_gone(self, act: Callable[[], object]) -> Iterator[None]:
         """Call `act` should the client go away inside the block. Raises ClientGone if it has."""
-        if self._connection.gone:
+        if self.connection.gone:
             raise ClientGone
-        self._connection.on_gone = act
+        self.connection.on_gone = act
         try:
             yield
         finally:
-            self._connection.on_gone = None
+            self.connection.on_gone = None
 
     async def reply(
         self, status: int, body: bytes = b"", *headers: Header, kind: bytes = JSON
@@ -138,6 +147,8 @@ class Exchange:
         self.started = True
         length = (b"content-length", b"%d" % len(body))
         described = ((b"content-type", kind), length) if body else (length,)
+        if self.connection.answer(self._cycle, status, (*described, *headers), body):
+            return
         await self._send(
             {
                 "type": "http.response.start",

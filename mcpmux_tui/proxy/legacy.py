@@ -79,6 +79,8 @@ class Legacy:
         self._left = left
         self._changed = changed
         self._sessions: dict[str, Session] = {}
+        self._looked = 0.0
+        """When they were looked through for those that nobody uses."""
         self._resumable = Resumable(limits)
 
     @property
@@ -327,7 +329,11 @@ class Legacy:
         return bool(idle)
 
     def _drop_expired(self) -> None:
-        since = time.monotonic() - self._limits.session_idle
+        now = time.monotonic()
+        if now - self._looked < min(1.0, self._limits.session_idle / 10):
+            return
+        self._looked = now
+        since = now - self._limits.session_idle
         for session in list(self._sessions.values()):
             if session.last_used < since and not session.busy:
                 self.end(session)

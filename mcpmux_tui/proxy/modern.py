@@ -39,6 +39,7 @@ from mcpmux_tui.model.protocol import (
     RESOURCE_UPDATED,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
+from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.model.server import ON_THE_WAY
 from mcpmux_tui.proxy import router
 from mcpmux_tui.proxy.audience import (
@@ -324,7 +325,7 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     meta_member = params.get("_meta")
     if meta_member is None or not isinstance(meta_member.value, dict):
         raise Fault(INVALID_PARAMS, 'params: "_meta" must be an object with the envelope.')
-    meta = router.members_of(meta_member.raw, '"_meta"')
+    meta = _members(meta_member.raw)
     required = (META_PROTOCOL_VERSION, META_CLIENT_CAPABILITIES)
     if missing := [key for key in required if key not in meta]:
         raise Fault(INVALID_PARAMS, f"The envelope lacks {' and '.join(missing)}.")
@@ -335,7 +336,7 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     if named is not None and named.value is not None:
         _match(HEADER_NAME, _decoded(exchange.header(HEADER_NAME)), named.text)
     _check_version(version)
-    return Envelope(params, _caller(meta))
+    return Envelope(params, _caller(meta_member.raw))
 
 
 def _match(header: str, value: str | None, expected: str | None) -> None:
@@ -343,7 +344,14 @@ def _match(header: str, value: str | None, expected: str | None) -> None:
         raise Fault(HEADER_MISMATCH, f"{header} header does not match the request body")
 
 
-def _caller(meta: Mapping[str, Member]) -> Caller:
+@remembered
+def _members(meta: str) -> Mapping[str, Member]:
+    return router.members_of(meta, '"_meta"')
+
+
+@remembered
+def _caller(raw_meta: str) -> Caller:
+    meta = _members(raw_meta)
     capabilities = meta[META_CLIENT_CAPABILITIES]
     info = meta.get(META_CLIENT_INFO)
     level = meta.get(META_LOG_LEVEL)

@@ -23,6 +23,7 @@ from mcpmux_tui.model.protocol import (
     SERVER_UNAVAILABLE,
     is_modern,
 )
+from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.proxy.catalog import Listing, Target
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.text import NAME_LIMIT, one_line
@@ -39,7 +40,9 @@ _NO_COMPLETION: Final = b'{"completion":{"values":[],"total":0,"hasMore":false}}
 
 def fields(params: bytes | None) -> dict[str, Member]:
     """The members of a request's params. Raises Fault."""
-    return members_of("{}" if params is None else params.decode("utf-8"), "params")
+    if params is None:
+        return {}
+    return jsonrpc.parse_call(params) or members_of(params.decode("utf-8"), "params")
 
 
 def members_of(text: str, what: str) -> dict[str, Member]:
@@ -93,7 +96,7 @@ class Router:
         if method == "completion/complete" and "completions" not in upstream.lists.capabilities:
             return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
         if "_meta" in params:
-            route.changes["_meta"] = _own_meta(params["_meta"])
+            route.changes["_meta"] = _own_meta(params["_meta"].raw)
         own_params = jsonrpc.joined(params, route.changes).encode("utf-8")
         header = None if method == "completion/complete" else name
         ok = False
@@ -187,7 +190,7 @@ def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str)
         raise Fault(INVALID_PARAMS, 'params: "name" must be a string.')
     if (target := table.get(name)) is None:
         raise Fault(INVALID_PARAMS, f"Unknown {noun}: {one_line(name, NAME_LIMIT)}")
-    return _Route(target, {"name": json.dumps(target.name)})
+    return _Route(target, {"name": jsonrpc.quoted(target.name)})
 
 
 async def answered(
@@ -260,9 +263,10 @@ def _facts(error: UpstreamError) -> dict[str, object] | None:
     return facts or None
 
 
-def _own_meta(meta: Member) -> str | None:
+@remembered
+def _own_meta(meta: str) -> str | None:
     """`_meta` without what concerns only the client and this proxy; None where nothing is left."""
-    members = members_of(meta.raw, '"_meta"')
+    members = members_of(meta, '"_meta"')
     kept = jsonrpc.joined(members, dict.fromkeys(ENVELOPE_KEYS))
     return None if kept == "{}" else kept
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client
@@ -17,26 +18,69 @@ from mcpmux_tui.model.protocol import PROGRESS
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One request that waits for its answer."""
+    """One request that waits for its answer, as long as its block lasts.
+
+    Raises there RequestTimeout, and ConnectionLost when it was failed.
+    """
 
     id: bytes
+    method: str
     patience: float
     """Seconds it may be silent."""
+    cap: float | None
+    """Seconds it may last however lively."""
     end: float
-    """When it is over however lively, in the loop's time."""
+    """When that is over, in the loop's time."""
+    due: float
+    """When it is over as it stands."""
     progress_token: str | None
-    clock: asyncio.Timeout
+    calls: Calls
     client: Client | None = None
     """Who hears of it meanwhile."""
     failure: ConnectionLost | None = None
     questions: int = 0
     """What its server waits for just now; meanwhile its silence is no sign of anything."""
+    task: asyncio.Task[object] | None = None
+    over: bool = False
+    """Its task was told that nothing will come."""
+    cancelling: int = 0
+
+    def __enter__(self) -> Call:
+        self.task = asyncio.current_task()
+        if self.task is None:
+            raise RuntimeError("a call needs a task")
+        self.cancelling = self.task.cancelling()
+        self.calls.add(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.calls.discard(self)
+        if not self.over or self.task is None or self.task.uncancel() > self.cancelling:
+            return
+        if kind is None or not issubclass(kind, asyncio.CancelledError):
+            return
+        if self.failure is not None:
+            raise self.failure from None
+        if asyncio.get_running_loop().time() >= self.end:
+            raise RequestTimeout(
+                f"{self.method} did not end within {self.cap:g} s",
+                "Its entry's `deadlines.call` sets how many seconds a call may last.",
+            ) from None
+        raise RequestTimeout(
+            f"no answer to {self.method} within {self.patience:g} s",
+            "Its entry's `timeout` sets how many seconds a call may be silent.",
+        ) from None
 
     def alive(self) -> None:
         """Start its silence anew."""
-        if not self.clock.expired():
-            silent = asyncio.get_running_loop().time() + self.patience
-            self.clock.reschedule(self.end if self.questions else min(silent, self.end))
+        silent = asyncio.get_running_loop().time() + self.patience
+        self.due = self.end if self.questions else min(silent, self.end)
+        self.calls.watch(self.due)
 
     @contextmanager
     def questioned(self) -> Iterator[None]:
@@ -51,9 +95,15 @@ class Call:
 
     def fail(self, error: ConnectionLost) -> None:
         """End its wait with `error`."""
-        if not self.clock.expired():
+        if not self.over:
             self.failure = error
-            self.clock.reschedule(asyncio.get_running_loop().time())
+            self.expire()
+
+    def expire(self) -> None:
+        """End its wait."""
+        if not self.over and self.task is not None:
+            self.over = True
+            self.task.cancel()
 
 
 class Turns:
@@ -83,50 +133,60 @@ class Turns:
 
 
 class Calls:
-    """All requests of one session."""
+    """All requests of one session, and one timer for all: most never need it."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Call] = {}
         self._one_less = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
-    @asynccontextmanager
-    async def begin(
+    def begin(
         self,
         method: str,
         patience: float | None,
         cap: float | None,
         token: str | None,
         client: Client | None,
-    ) -> AsyncIterator[Call]:
-        """One request, as long as the block lasts: at most `cap` seconds, `patience` in silence.
-
-        Raises RequestTimeout, and ConnectionLost when all were failed.
-        """
+    ) -> Call:
+        """One request: at most `cap` seconds, `patience` in silence."""
         now = asyncio.get_running_loop().time()
         silence = math.inf if patience is None else patience
         end = math.inf if cap is None else now + cap
-        clock = asyncio.timeout_at(min(now + silence, end))
-        call = Call(b"%d" % next(self._ids), silence, end, token, clock, client)
-        try:
-            async with clock:
-                self._waiting[call.id] = call
-                yield call
-        except TimeoutError:
-            if call.failure is not None:
-                raise call.failure from None
-            if asyncio.get_running_loop().time() >= end:
-                raise RequestTimeout(
-                    f"{method} did not end within {cap:g} s",
-                    "Its entry's `deadlines.call` sets how many seconds a call may last.",
-                ) from None
-            raise RequestTimeout(
-                f"no answer to {method} within {patience:g} s",
-                "Its entry's `timeout` sets how many seconds a call may be silent.",
-            ) from None
-        finally:
-            self._waiting.pop(call.id, None)
-            self._one_less.set()
+        due = min(now + silence, end)
+        return Call(b"%d" % next(self._ids), method, silence, cap, end, due, token, self, client)
+
+    def add(self, call: Call) -> None:
+        """It waits from now on."""
+        self._waiting[call.id] = call
+        self.watch(call.due)
+
+    def discard(self, call: Call) -> None:
+        """It does not wait any more."""
+        self._waiting.pop(call.id, None)
+        self._one_less.set()
+
+    def watch(self, due: float) -> None:
+        """Look at all calls at that time, or before."""
+        if due != math.inf and (self._timer is None or self._timer.when() > due):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._look)
+
+    def close(self) -> None:
+        """Leave no timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for call in list(self._waiting.values()):
+            if call.due <= now:
+                call.expire()
+            else:
+                self.watch(call.due)
 
     def progress(self, params: bytes) -> None:
         """A progress notification: the call it names is alive, and its client hears of it.

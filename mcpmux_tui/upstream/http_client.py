@@ -26,6 +26,7 @@ from mcpmux_tui.model.jsonrpc import Malformed, Message
 from mcpmux_tui.model.retry_after import asked_pause
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.text import one_line
+from mcpmux_tui.upstream.kept import KeptTransport
 from mcpmux_tui.upstream.limits import MIB, Limits
 from mcpmux_tui.upstream.network import explain, status_phrase
 from mcpmux_tui.upstream.transport import read_message
@@ -127,6 +128,11 @@ class HttpClient:
                 timeout=httpx2.Timeout(None, connect=self._limits.connect),
                 limits=httpx2.Limits(max_connections=1, keepalive_expiry=_EXPIRY),
                 follow_redirects=False,
+                transport=(
+                    KeptTransport(self._limits.connect, _EXPIRY)
+                    if self.url.scheme == "http" and is_loopback(host)
+                    else None
+                ),
                 # A proxy from the environment has no way to this machine's loopback.
                 trust_env=not is_loopback(host),
             )

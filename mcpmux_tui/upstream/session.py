@@ -288,6 +288,7 @@ class Session:
         except TimeoutError:
             self._note("some calls did not end in time")
         finally:
+            self._calls.close()
             await self._transport.close()
             await ending
 
@@ -381,7 +382,7 @@ class Session:
     ) -> bytes:
         raw_id: bytes | None = None
         try:
-            async with self._calls.begin(method, patience, cap, token, client) as call:
+            with self._calls.begin(method, patience, cap, token, client) as call:
                 raw_id = call.id
                 if token is not None:
                     params = with_progress_token(params, raw_id)

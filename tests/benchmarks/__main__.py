@@ -33,17 +33,16 @@ from tests.benchmarks.table import Row, at_most, markdown, median, ratio
 from tests.end_to_end.program import Home, home_at
 
 
-async def run(home: Home, options: argparse.Namespace) -> list[Row]:
-    """All rows."""
+async def run(home: Home, options: argparse.Namespace, rows: list[Row]) -> None:
+    """Add all rows, as far as it comes."""
     rounds, seconds = (2, 0.4) if options.quick else (5, 1.0)
-    rows = await everyday(home, options.peer, rounds, seconds)
+    rows += await everyday(home, options.peer, rounds, seconds)
     rows.append(await starting.starting(home, options.peer, rounds))
     rows.append(await scale.lists(home, seconds))
     counts = (1, 20) if options.quick else scale.COUNTS
     rows.append(await scale.servers(home, seconds, rounds, counts))
-    rows += await scale.screen(home, 5 if options.quick else 20)
     rows.append(await scale.sessions(home, 3 * seconds))
-    return rows
+    rows += await scale.screen(home, 5 if options.quick else 20)
 
 
 async def everyday(home: Home, program: str | None, rounds: int, seconds: float) -> list[Row]:
@@ -69,7 +68,8 @@ async def everyday(home: Home, program: str | None, rounds: int, seconds: float)
         bridged = Measured(PipePeer(tool="echo"), bridge_pid, connections=(pipe,))
         for _ in range(rounds):
             for each in (*measured.values(), *others.values(), bridged):
-                await each.measure(seconds)
+                async with asyncio.timeout(60):
+                    await each.measure(seconds)
         rows = list(calls.rows(measured, others))
         rows += _held(idle, memory(pid))
         starts = [await _start(far, home.env) for _ in range(2 * rounds)]
@@ -126,11 +126,13 @@ def main() -> int:
     options = parser.parse_args()
     psutil.Process().cpu_affinity([CLIENT_CORE])
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="mcpmux-bench-") as folder:
-        for home in home_at(Path(folder, "home")):
-            home.env["MCPMUX_TOKEN"] = TOKEN
-            rows = asyncio.run(run(home, options))
-    print(markdown(rows, "mcp-hub" if options.peer else "no peer"))
+    try:
+        with tempfile.TemporaryDirectory(prefix="mcpmux-bench-") as folder:
+            for home in home_at(Path(folder, "home")):
+                home.env["MCPMUX_TOKEN"] = TOKEN
+                asyncio.run(run(home, options, rows))
+    finally:
+        print(markdown(rows, "mcp-hub" if options.peer else "no peer"))
     return int(any(row.missed for row in rows))
 
 

@@ -66,11 +66,18 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(answer)
 
     async def ask(self, request: bytes) -> bytes:
-        """The whole answer to a request."""
+        """The whole answer to a request. Raises ConnectionResetError."""
         assert self.transport is not None
+        if self.closed:
+            raise ConnectionResetError
         self._answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)
         return await self._answer
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be asked any more."""
+        return self.transport is None or self.transport.is_closing()
 
     def close(self) -> None:
         """Leave."""
@@ -145,15 +152,17 @@ class Stream(asyncio.Protocol):
         self._lost = True
         self._arrived.set()
 
-    async def until(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
-        """Wait for something on the stream, and forget what came before its end."""
+    async def until(self, pattern: re.Pattern[bytes]) -> bytes:
+        """The first group of a pattern once it is there; what came up to it is forgotten."""
         while (found := pattern.search(self.data)) is None:
             if self._lost:
                 raise ConnectionResetError
             self._arrived.clear()
             await self._arrived.wait()
+        # Bytes of its own: the match looks into what is cut off here.
+        said = bytes(found[1])
         del self.data[: found.end()]
-        return found
+        return said
 
     def close(self) -> None:
         """Leave."""
@@ -164,15 +173,18 @@ class Stream(asyncio.Protocol):
 class Sse:
     """A session of the older transport: a message is posted, the answer comes on the stream."""
 
-    ANSWER = re.compile(rb'"id":7[^0-9].*?\r?\n\r?\n', re.DOTALL)
+    ANSWER = re.compile(rb'data: (.*?"id":7[^0-9].*?)\r?\n\r?\n', re.DOTALL)
 
     def __init__(self, peer: SsePeer, stream: Stream, path: str, posting: Connection) -> None:
         self._peer, self._stream, self._path, self._posting = peer, stream, path, posting
 
     async def ask(self, request: bytes) -> bytes:
         """The answer to a message."""
+        if self._posting.closed:
+            # The peer closes what is idle for some seconds.
+            self._posting = await self._peer.posting()
         await self._posting.ask(self._peer.post(self._path, request))
-        return (await self._stream.until(self.ANSWER))[0]
+        return await self._stream.until(self.ANSWER)
 
     def close(self) -> None:
         """Leave."""
@@ -247,13 +259,16 @@ class SsePeer(Peer):
         opened = []
         for _ in range(count):
             stream = await Stream.open(self)
-            async with asyncio.timeout(2):
-                path = (await stream.until(ENDPOINT))[1].decode()
-            loop = asyncio.get_running_loop()
-            _, posting = await loop.create_connection(Connection, self.host, self.port)
-            opened.append(Sse(self, stream, path, posting))
+            async with asyncio.timeout(15):
+                path = (await stream.until(ENDPOINT)).decode()
+            opened.append(Sse(self, stream, path, await self.posting()))
             await opened[-1].ask(message("initialize", HELLO))
         return opened
+
+    async def posting(self) -> Connection:
+        """A connection for messages."""
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(Connection, self.host, self.port))[1]
 
     def request(self, method: str, params: Mapping[str, object] | None = None) -> bytes:
         """The message alone: where it is posted is the session's."""

@@ -69,7 +69,8 @@ def hub(program: str, folder: Path, urls: Sequence[str], count: int) -> Iterator
         try:
             yield f"http://127.0.0.1:{port}/mcp", process.pid
         finally:
-            process.terminate()
+            # It may go on for long after a SIGTERM; its servers end with their pipes.
+            process.kill()
 
 
 def _started(args: Sequence[str], env: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -7,6 +7,7 @@ import pytest
 from mcpmux_tui.bridge import http
 from mcpmux_tui.bridge.http import Address, Gates, Pool
 from mcpmux_tui.bridge.trouble import Lost, NotSent
+from mcpmux_tui.http1 import Broken
 from tests.bridge.scripted import CLOSE, Scripted, json_response, scripted, stream
 
 BODY = b'{"a":"' + b"x" * 50 + b'"}'
@@ -113,7 +114,7 @@ async def test_a_stream_is_read_as_it_comes_and_leaving_it_ends_the_connection()
         assert server.connections == 1
         assert await endless.read() == b"data: 1\n\n"
         endless.close()
-        with pytest.raises(Lost):
+        with pytest.raises(Broken):
             await endless.read()
         await connections.post(b"", b"first")
         assert server.connections == 2

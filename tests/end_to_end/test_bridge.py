@@ -217,6 +217,25 @@ def test_what_is_wrong_with_a_line_is_its_answer(home: Home, line: bytes, answer
     assert done.stdout.count(b"\n") == 1
 
 
+def test_a_client_that_is_gone_ends_the_bridge_without_a_word(home: Home) -> None:
+    home.write()
+    command = [sys.executable, "-m", "mcpmux_tui", "stdio", "--config", str(home.config)]
+    pipe = subprocess.PIPE
+    with (
+        Served(home, "--port", "0"),
+        subprocess.Popen(command, env=home.env, stdin=pipe, stdout=pipe, stderr=pipe) as bridge,
+    ):
+        assert bridge.stdin is not None
+        assert bridge.stdout is not None
+        assert bridge.stderr is not None
+        bridge.stdin.write(b"not json\n")
+        bridge.stdin.flush()
+        assert b"-32700" in bridge.stdout.readline()
+        bridge.stdout.close()
+        assert bridge.wait(10) == 0
+        assert bridge.stderr.read() == b""
+
+
 def test_the_bridge_loads_nothing_but_the_standard_library(home: Home) -> None:
     home.write()
     script = (

@@ -183,3 +183,40 @@ def test_values_are_never_counted_too_few(value: object) -> None:
 
     for ascii in (True, False):
         assert jsonrpc.values(json.dumps(value, ensure_ascii=ascii).encode()) >= count(value)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        '{"name":"s__echo","arguments":{}}',
+        '{"name":"é","arguments":{"name":"x","arguments":{"a":[1,2]},"_meta":{}}}',
+        '{"name":"n","arguments":{"t":",\\"_meta\\":{}"},"_meta":{"progressToken":7}}',
+        '{"name":"n","arguments":{"_meta":{}},"_meta":{"a":{"_meta":{}}}}',
+    ],
+)
+def test_a_call_in_the_usual_order_is_read_as_any_object_is(params: str) -> None:
+    found = jsonrpc.parse_call(params.encode())
+    expected = jsonrpc.parse_object(params)
+    assert found is not None
+    assert [(key, each.raw, each.start, each.end) for key, each in found.items()] == [
+        (key, each.raw, each.start, each.end) for key, each in expected.items()
+    ]
+    assert found["name"].text == expected["name"].text
+    assert all(isinstance(each.value, type(expected[key].value)) for key, each in found.items())
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        '{"name":"a","arguments":{},"name":"b"}',
+        '{"name":"a","arguments":{},"arguments":{}}',
+        '{"name":"a","arguments":{},"\\u006eame":"b"}',
+        '{"name":"a","arguments":{},"_meta":{},"_meta":{}}',
+        '{"name":"a","arguments":{},"_meta":{},"x":{}}',
+        '{"name":"a\\"","arguments":{}}',
+        '{"name":"a","arguments":null}',
+        '{"arguments":{},"name":"a"}',
+    ],
+)
+def test_what_is_not_plainly_one_call_is_left_to_the_long_way(params: str) -> None:
+    assert jsonrpc.parse_call(params.encode()) is None

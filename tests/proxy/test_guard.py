@@ -511,3 +511,22 @@ async def test_a_bug_behind_the_door_costs_one_request_and_tells_nothing(
         pong = await client.post(url_of(proxy), json=rpc("ping"), headers=session)
         assert pong.status_code == 200
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_what_one_request_was_let_in_for_counts_for_no_other_on_its_connection() -> None:
+    async with running(FakeUpstream("s")) as proxy, connect(proxy.port) as wire:
+        hello = request(proxy.port, HELLO)
+        huge = f"Content-Length: {DEFAULTS.body_bytes + 1}\r\n".encode()
+        for data, status in (
+            (request(proxy.port, token=None, method="GET", path="/healthz"), 200),
+            (request(proxy.port, None, token=None, path="/healthz"), 401),
+            (request(proxy.port, token=None, method="GET"), 401),
+            (hello, 200),
+            (hello, 200),
+            (request(proxy.port, HELLO, token="wrong"), 401),
+            (request(proxy.port, HELLO, headers={"Origin": "https://example.com"}), 403),
+            (hello, 200),
+            (request(proxy.port, None, extra=huge), 413),
+        ):
+            await wire.send(data)
+            assert (await wire.answer()).status == status

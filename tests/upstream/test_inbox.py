@@ -85,16 +85,16 @@ class Room:
 async def test_a_question_goes_to_the_only_call_to_the_named_one_or_to_the_person() -> None:
     room, ada, bob = Room(), Listener("ada"), Listener("bob")
     assert await room.ask(1) == "person"
-    async with room.calls.begin("tools/call", None, None, None, ada) as first:
+    with room.calls.begin("tools/call", None, None, None, ada) as first:
         assert await room.ask(2) == "ada"
-        async with room.calls.begin("tools/call", None, None, None, bob):
+        with room.calls.begin("tools/call", None, None, None, bob):
             assert await room.ask(3) == "person"
             assert await room.ask(4, of=first.id) == "ada"
             assert await room.ask(5, of=b"77") == "person"
         # Two calls of one client are no question of whom.
-        async with room.calls.begin("tools/call", None, None, None, ada):
+        with room.calls.begin("tools/call", None, None, None, ada):
             assert await room.ask(6) == "ada"
-    async with room.calls.begin("tools/call", None, None, None, Listener("deaf", takes=False)):
+    with room.calls.begin("tools/call", None, None, None, Listener("deaf", takes=False)):
         assert await room.ask(7) == "person"
     room.inbox.owner = bob
     assert await room.ask(8) == "bob"
@@ -104,9 +104,9 @@ async def test_log_messages_are_for_one_client_or_for_all_and_never_for_another(
     room, ada, bob = Room(), Listener("ada"), Listener("bob")
     room.inbox.notified(LOG, b"{}", None)
     assert room.person.heard == [LOG]
-    async with room.calls.begin("tools/call", None, None, None, ada):
+    with room.calls.begin("tools/call", None, None, None, ada):
         room.inbox.notified(LOG, b"{}", None)
-        async with room.calls.begin("tools/call", None, None, None, bob) as second:
+        with room.calls.begin("tools/call", None, None, None, bob) as second:
             room.inbox.notified(LOG, b"{}", None)
             room.inbox.notified(LOG, b"{}", second.id)
             room.inbox.notified("notifications/resources/updated", b"{}", None)
@@ -117,7 +117,7 @@ async def test_log_messages_are_for_one_client_or_for_all_and_never_for_another(
 async def test_a_question_taken_back_is_not_answered_and_the_call_waits_meanwhile() -> None:
     room, ada = Room(), Listener("ada")
     ada.may.clear()
-    async with room.calls.begin("tools/call", 0.05, 5.0, None, ada) as waiting:
+    with room.calls.begin("tools/call", 0.05, 5.0, None, ada) as waiting:
         room.inbox.asked(Message(b'"q"', ELICIT, b"{}"), None)
         await ada.asked_at_all.wait()
         assert _silence_counts(waiting) is False
@@ -134,7 +134,7 @@ def _silence_counts(call: Call) -> bool:
 
 async def test_refusals_pings_and_unknown_requests_are_answered() -> None:
     room, ada = Room(), Listener("ada")
-    async with room.calls.begin("tools/call", None, None, None, ada):
+    with room.calls.begin("tools/call", None, None, None, ada):
         room.inbox.asked(Message(b"1", ELICIT, b'{"refuse":1}'), None)
         room.inbox.asked(Message(b"2", "ping"), None)
         room.inbox.asked(Message(b"3", "tasks/dance"), None)
@@ -151,7 +151,7 @@ async def test_refusals_pings_and_unknown_requests_are_answered() -> None:
 async def test_a_flood_of_questions_is_dropped_beyond_a_limit() -> None:
     room, ada = Room(Limits(answers=3)), Listener("ada")
     ada.may.clear()
-    async with room.calls.begin("tools/call", None, None, None, ada):
+    with room.calls.begin("tools/call", None, None, None, ada):
         for number in range(100):
             room.inbox.asked(Message(b"%d" % number, ELICIT, b"{}"), None)
         ada.may.set()
