@@ -134,7 +134,7 @@ class TryDialog(Dialog[None]):
 
     @property
     def _has_more_ways(self) -> bool:
-        """Whether arguments can be written as JSON instead; a tool may take what it does not name."""
+        """Whether JSON can be written instead; a tool may take what it does not name."""
         named = bool(self._fields) or self._item.kind is Kind.TOOLS
         return named and self._fields != (form.WHOLE_FIELD,)
 
