@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.geometry import Size
 
 from mcpmux_tui.control.protocol import (
     Entry,
@@ -474,3 +475,19 @@ async def test_a_dialog_that_is_done_under_another_leaves_after_it(tmp_path: Pat
         assert ui.app.screen is over
         await ui.press("escape")
         await ui.until(lambda: isinstance(ui.app.screen, ToolsScreen))
+
+
+@pytest.mark.parametrize("keys", [(), ("enter", "right_square_bracket"), ("2",), ("4",), ("i",)])
+async def test_a_storm_of_sizes_ends_in_the_right_picture(
+    keys: tuple[str, ...], tmp_path: Path
+) -> None:
+    engine = offers()
+    engine.log("gh", "a line " * 40)
+    async with driving(engine, tmp_path) as ui:
+        await ui.press(*keys)
+        await ui.pilot.pause()
+        before = [line.rstrip() for line in ui.lines]
+        for size in ((1, 1), (300, 100), (2, 40), (59, 8), (60, 9), (300, 1), (1, 100), (120, 40)):
+            ui.app.post_message(events.Resize(Size(*size), Size(*size)))
+        await ui.pilot.resize_terminal(80, 24)
+        await ui.until(lambda: [line.rstrip() for line in ui.lines] == before)

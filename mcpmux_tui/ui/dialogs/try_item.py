@@ -132,9 +132,15 @@ class TryDialog(Dialog[None]):
         asked = snapshot.questions if snapshot is not None else ()
         return any(each.server == self._item.server for each in asked)
 
+    @property
+    def _has_more_ways(self) -> bool:
+        """Whether JSON can be written instead; a tool may take what it does not name."""
+        named = bool(self._fields) or self._item.kind is Kind.TOOLS
+        return named and self._fields != (form.WHOLE_FIELD,)
+
     def _show_keys(self) -> None:
         keys = ["ctrl+r Run"] if self._item.kind is not Kind.RESOURCES else ["ctrl+r Again"]
-        if self._fields and self._fields != (form.WHOLE_FIELD,):
+        if self._has_more_ways:
             keys.append("ctrl+e As JSON")
         if self._outcome is not None:
             keys += ["ctrl+t Pretty" if self._raw else "ctrl+t Raw", "ctrl+y Copy"]
@@ -249,7 +255,7 @@ class TryDialog(Dialog[None]):
 
     def action_whole(self) -> None:
         """Write the arguments as JSON instead, beginning with what was typed."""
-        if not self._fields or self._fields == (form.WHOLE_FIELD,):
+        if not self._has_more_ways:
             return
         try:
             begun = form.values(self._fields, self._typed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
@@ -43,7 +44,12 @@ ORDERS: Final[Mapping[str, Callable[[ServerSnapshot], tuple[object, ...]]]] = {
 
 def shows(server: ServerSnapshot, query: str) -> bool:
     """Whether a server is shown under a filter: its name, state or target holds the text."""
-    return matches(f"{server.name}\n{server.state.word}\n{server.target}", query)
+    return not query or matches(f"{server.name}\n{server.state.word}\n{server.target}", query)
+
+
+@lru_cache(4_096)
+def _width(name: str) -> int:
+    return cell_len(one_line(name))
 
 
 class Rows(VerticalScroll, can_focus=True):
@@ -118,6 +124,8 @@ class ServerList(Vertical):
         self._query = ""
         self._order = next(iter(ORDERS))
         self._cursor: str | None = None
+        self._marked: str | None = None
+        """The one that is styled as under the cursor."""
         self._spinner: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -128,6 +136,7 @@ class ServerList(Vertical):
     def on_mount(self) -> None:
         """Start the clocks of the rows."""
         self.set_interval(_TICK, self.redraw)
+        self.watch(self.query_one(Rows), "scroll_y", self._scrolled, init=False)
         self._spinner = self.set_interval(_SPIN, self._spin, pause=True)
 
     @property
@@ -137,8 +146,11 @@ class ServerList(Vertical):
 
     def show(self, servers: Sequence[ServerSnapshot], *, live: bool = True) -> None:
         """Show these servers; grey where they are `live` no more."""
+        ended = self._live and not live
         self._servers, self._live = servers, live
         self._arrange()
+        if ended:
+            self.redraw(every=True)
 
     def filter(self, query: str) -> None:
         """Show only the servers that match; an empty query shows all."""
@@ -164,16 +176,21 @@ class ServerList(Vertical):
             self._asked[server] = action
         self.redraw()
 
-    def redraw(self) -> None:
-        """Bring the text of all rows up to date; those whose text is the same stay as they are."""
+    def redraw(self, *, every: bool = False) -> None:
+        """Bring the text of the rows in view up to date; one that is the same stays as it is.
+
+        Not of `every` row: for one out of view Textual would lay out the whole screen anew.
+        """
         now = self._clock()
         rows = self.query_one(Rows)
         width = rows.scrollable_content_region.width
-        longest = max((cell_len(one_line(server.name)) for server in self._shown), default=0)
+        longest = max((_width(server.name) for server in self._shown), default=0)
+        top, height = rows.scroll_offset.y, rows.size.height
+        in_view = self._shown[top : top + height] if height and not every else self._shown
         columns = Columns.of(width, self.screen.size.width, longest)
         names = self.query_one(ColumnNames)
         names.columns, names.order = columns, self._order
-        for server in self._shown:
+        for server in in_view:
             self._rows[server.name].cells = Cells.of(
                 server,
                 asked=self._asked.get(server.name),
@@ -203,7 +220,8 @@ class ServerList(Vertical):
         for server in self._servers:
             row = self._rows[server.name]
             row.server = server
-            row.display = server.name in shown
+            if row.display is not (server.name in shown):
+                row.display = server.name in shown
         self._sort(rows)
         if self._cursor not in shown:
             self._cursor = self._shown[min(place, len(self._shown) - 1)].name if shown else None
@@ -211,7 +229,7 @@ class ServerList(Vertical):
         self.styles.max_height = len(self._servers) + 2
         self._say_no_match()
         self._mark_cursor()
-        self.redraw()
+        self.redraw(every=bool(new))
         self._run_spinner()
         if self._place() != place:
             self.call_after_refresh(self._scroll_to_cursor)
@@ -233,8 +251,10 @@ class ServerList(Vertical):
             notice.update(line(f'Nothing matches "{self._query.strip()}". esc clears.'))
 
     def _mark_cursor(self) -> None:
-        for name, row in self._rows.items():
-            row.set_class(name == self._cursor, "-cursor")
+        for name in {self._marked, self._cursor}:
+            if name is not None and (row := self._rows.get(name)) is not None:
+                row.set_class(name == self._cursor, "-cursor")
+        self._marked = self._cursor
 
     def _place(self) -> int:
         names = [server.name for server in self._shown]
@@ -257,7 +277,15 @@ class ServerList(Vertical):
     def on_resize(self) -> None:
         """Share the new width, and keep the cursor in view."""
         self.redraw()
-        self.call_after_refresh(self._scroll_to_cursor)
+        self.call_after_refresh(self._fill)
+
+    def _scrolled(self) -> None:
+        self.redraw()
+
+    def _fill(self) -> None:
+        """Draw what the new height brings into view."""
+        self._scroll_to_cursor()
+        self.redraw()
 
     @on(ServerRow.Clicked)
     def _clicked(self, event: ServerRow.Clicked) -> None:
