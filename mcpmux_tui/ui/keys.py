@@ -87,22 +87,22 @@ RESTART_FAILED = Key(
     "all that failed",
 )  # fmt: skip
 SECRETS = Key(
-    "app.secrets", "S", "S", "secrets", "Secrets", "Your tools", "kept values, and who uses them"
+    "app.secrets", "S", "S", "secrets", "Secrets", "Set up", "kept values, and who uses them"
 )
 ANSWER = Key(
-    "server.answer", "A", "A", "answer", "Answer", "Your tools", "answer what a server asks you"
+    "server.answer", "A", "A", "answer", "Answer", "Set up", "answer what a server asks you"
 )
 COPY = Key(
-    "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
+    "copy.item", "y", "y", "copy_entry", "Copy entry", "Set up",
     "what a client needs to connect", short="Copy", footer=5, keep=15,
 )  # fmt: skip
-COPY_URL = Key("copy.url", "Y", "Y", "copy_url", "Copy address", "Your tools", "the proxy's")
+COPY_URL = Key("copy.url", "Y", "Y", "copy_url", "Copy address", "Set up", "the proxy's")
 ADD = Key(
-    "server.add", "a", "a", "add", "Add", "Your tools",
+    "server.add", "a", "a", "add", "Add", "Set up",
     "paste a command, an address or JSON", footer=6, keep=10,
 )  # fmt: skip
 IMPORT = Key(
-    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools",
+    "server.import", "i", "i", "import", "Import", "Set up", "servers of other tools",
     footer=7, keep=2,
 )  # fmt: skip
 FILTER = Key(

@@ -49,7 +49,7 @@ async def test_five_keys_from_the_start_to_a_copied_entry(tmp_path: Path) -> Non
         await ui.press("i")
         await ui.shows("[x] github")
         await ui.press("enter")
-        await ui.shows("Add 3 servers?   enter Yes   esc No")
+        await ui.shows("Add 3 servers?")
         await ui.press("enter")
         await ui.shows("◐ github")
         assert ui.toasts == ["Added github, postgres, notes."]

@@ -219,7 +219,7 @@ async def test_a_try_tells_how_far_it_is_and_lets_one_answer_the_server(tmp_path
         await ui.press("escape")
         await ui.until(lambda: isinstance(ui.app.screen, TryDialog))
         engine.gate.set()
-        await ui.shows("done in")
+        await ui.shows("Done in")
 
 
 async def test_the_logs_of_all_servers_come_as_one(tmp_path: Path) -> None:

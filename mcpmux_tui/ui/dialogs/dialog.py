@@ -14,6 +14,15 @@ from mcpmux_tui.ui.tasks import Tasks
 T = TypeVar("T")
 
 
+def key_line(keys: str) -> Content:
+    """Keys with what they do, such as "ctrl+s Save  esc Back", as the last line of a box."""
+    parts = (part.partition(" ") for part in keys.split("  "))
+    return Content("  ").join(
+        Content.assemble((key, "bold $primary"), (f" {label}", "$foreground"))
+        for key, _, label in parts
+    )
+
+
 class Dialog(ModalScreen[T]):
     """A box over the screen; esc and q leave it, and what it asked the engine ends with it."""
 
@@ -27,7 +36,7 @@ class Dialog(ModalScreen[T]):
 
     def pressed(self, keys: str) -> Content:
         """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew."""
-        return Content(set_anew(self, keys))
+        return key_line(set_anew(self, keys))
 
     async def on_unmount(self) -> None:
         """Forget what is still asked."""

@@ -170,14 +170,7 @@ class ImportDialog(Dialog[Imported]):
         question = self.query_one("#question", Static)
         question.display = asking
         question.update(
-            Content.assemble(
-                (f"Add {counted(len(self._picked), 'server')}?", "bold"),
-                "   ",
-                ("enter", "bold $primary"),
-                " Yes   ",
-                ("esc", "bold $primary"),
-                " No",
-            )
+            Content.styled(f"Add {counted(len(self._picked), 'server')}?", "bold $warning")
         )
 
     async def _add(self) -> None:

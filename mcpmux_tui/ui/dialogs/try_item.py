@@ -31,6 +31,7 @@ from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _INTERVAL = 0.5
 _SHOWN = 20_000
+_DONE = ("Done", "$success")
 _CLAIMS = {
     "": "",
     "read": "It says that it only reads.",
@@ -218,8 +219,8 @@ class TryDialog(Dialog[None]):
         except McpmuxError as error:
             self._say(plain(str(error), "$error"))
         else:
-            ended = ("ended with an error", "$error") if outcome.is_error else ("done", "$success")
-            self._say(line(f"{ended[0]} in {outcome.seconds:.2f} s", ended[1]))
+            ended, style = ("It ended with an error", "$error") if outcome.is_error else _DONE
+            self._say(line(f"{ended} in {outcome.seconds:.2f} s.", style))
             self._draw()
         self._call = None
         self._show_keys()
