@@ -246,9 +246,9 @@ async def test_a_slow_engine_holds_up_no_key(tmp_path: Path) -> None:
         engine.gate.clear()
         for key in ("y", "i"):
             await ui.press(key)
-            assert "esc Back" in ui.text
+            await ui.shows("esc Back")
             await ui.press("escape")
-            assert "esc Back" not in ui.text
+            await ui.until(lambda: "esc Back" not in ui.text)
         engine.gate.set()
 
 

@@ -12,6 +12,8 @@ from mcpmux_tui.ui.keymap import set_anew
 from mcpmux_tui.ui.tasks import Tasks
 
 T = TypeVar("T")
+_FRAME = 6
+"""Cells of a box's last line that are not for keys."""
 
 
 def key_line(keys: str) -> Content:
@@ -33,10 +35,27 @@ class Dialog(ModalScreen[T]):
     def __init__(self) -> None:
         super().__init__()
         self.tasks = Tasks(self)
+        self._pressed = ""
 
     def pressed(self, keys: str) -> Content:
-        """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew."""
-        return key_line(set_anew(self, keys))
+        """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew.
+
+        Where they do not fit, the first give way: what matters most comes last.
+        """
+        self._pressed = keys
+        parts = set_anew(self, keys).split("  ")
+        room = next((box.outer_size.width for box in self.query(".box")), 0) - _FRAME
+        while room > 0 and len(parts) > 1 and len("  ".join(parts)) > room:
+            del parts[0]
+        return key_line("  ".join(parts))
+
+    def on_resize(self) -> None:
+        """Show the keys that fit now."""
+        self.call_after_refresh(self._fit_keys)
+
+    def _fit_keys(self) -> None:
+        for box in self.query(".box"):
+            box.border_subtitle = self.pressed(self._pressed)
 
     async def on_unmount(self) -> None:
         """Forget what is still asked."""

@@ -149,12 +149,10 @@ class SignInDialog(Dialog[None]):
             if self._step is not None:
                 return "enter Go on  esc Back"
             return "enter Begin again  esc Back" if self._failed else "esc Close"
-        keys = ["y Copy link", "b Browser", "Q QR"]
-        if len(step.offered) > 1:
-            keys.append("s Scopes")
-        if step.by_device and not step.code:
-            keys.append("d Code")
-        return "  ".join([*keys, "x Cancel", "esc Close"])
+        scopes = ["s Scopes"] if len(step.offered) > 1 else []
+        code = ["d Code"] if step.by_device and not step.code else []
+        ways = ["Q QR", "b Browser", "y Copy link"]
+        return "  ".join([*scopes, *code, *ways, "x Cancel", "esc Close"])
 
     # What keys do
 

@@ -134,13 +134,14 @@ class TryDialog(Dialog[None]):
         return any(each.server == self._item.server for each in asked)
 
     def _show_keys(self) -> None:
-        keys = ["ctrl+r Run"] if self._item.kind is not Kind.RESOURCES else ["ctrl+r Again"]
+        keys: list[str] = []
         if self._fields and self._fields != (form.WHOLE_FIELD,):
             keys.append("ctrl+e As JSON")
         if self._outcome is not None:
             keys += ["ctrl+t Pretty" if self._raw else "ctrl+t Raw", "ctrl+y Copy"]
-        if self._calling and self._questions:
-            keys = ["f2 Answer"]
+        keys.append("ctrl+r Again" if self._item.kind is Kind.RESOURCES else "ctrl+r Run")
+        if self._calling:
+            keys = ["f2 Answer"] if self._questions else []
         leave = "esc Cancel" if self._calling else "esc Back"
         self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join([*keys, leave]))
 
