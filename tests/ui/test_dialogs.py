@@ -140,7 +140,7 @@ async def test_what_is_too_long_to_show_cannot_be_picked(tmp_path: Path) -> None
 async def test_an_import_that_finds_nothing_says_so(tmp_path: Path) -> None:
     async with driving(FakeEngine(), tmp_path) as ui:
         await ui.press("i")
-        await ui.shows("No servers found in the configs of other tools")
+        await ui.shows("No servers found in the configs of other clients")
         await ui.press("enter", "escape")
         await ui.shows("No servers yet")
 

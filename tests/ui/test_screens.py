@@ -262,7 +262,7 @@ async def test_a_text_is_found_in_a_log_forwards_and_backwards(tmp_path: Path) -
         await ui.press("4")
         await ui.shows("line 59")
         await ui.press("n")
-        await ui.until(lambda: ui.toasts == ["Nothing is looked for; / does that."])
+        await ui.until(lambda: ui.toasts == ["There is no text to find; / takes one."])
         await ui.press("slash", *"needle", "enter")
         await ui.shows("line 30 needle")
         await ui.press("N")
