@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
+from textual import events
 from textual.pilot import Pilot
 
 from mcpmux_tui.control.client import Client
@@ -66,7 +67,7 @@ from mcpmux_tui.model.server import ON_THE_WAY, Action, EngineSnapshot
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.status import UNICODE
-from mcpmux_tui.ui.theme import DARK
+from mcpmux_tui.ui.theme import CB_DARK, DARK, LIGHT
 from tests.end_to_end.wire import http_wire
 
 M = TypeVar("M", bound=BaseModel)
@@ -75,6 +76,8 @@ _FOLDER = Path(__file__).parents[1] / "screenshots"
 _NOW = 1_790_000_000.0
 _PORT = 4114
 _PATIENCE = 20.0
+_THEMES = (LIGHT.name, CB_DARK.name, "nord", "ansi-dark")
+_PASTED = 'npx -y @acme/docs --region EUROPE --index "all pages"'
 _CALLS: tuple[tuple[str, str, dict[str, str], int], ...] = (
     ("notes", "list", {}, 4),
     ("text", "count", {"text": "one two three"}, 9),
@@ -225,8 +228,14 @@ class Posed:
 
     async def logs(self, search: LogSearch) -> LogPage:
         page = self.pose(await self._client.logs(search))
+        # Servers start side by side: which is the first differs from run to run.
+        lines = sorted(page.lines, key=lambda line: (line.server, line.seq))
+        numbers = [line.seq for line in page.lines]
         return LogPage(
-            lines=tuple(line.model_copy(update={"time": _NOW - 754}) for line in page.lines)
+            lines=tuple(
+                line.model_copy(update={"seq": seq, "time": _NOW - 754})
+                for seq, line in zip(numbers, lines, strict=True)
+            )
         )
 
     async def client_choices(self) -> ClientChoices:
@@ -268,7 +277,12 @@ class Studio:
                 await asyncio.sleep(0.1)
 
     async def picture(
-        self, name: str, size: tuple[int, int], *presses: tuple[str, str], folder: Path
+        self,
+        name: str,
+        size: tuple[int, int],
+        *presses: tuple[str, str],
+        folder: Path,
+        theme: str = DARK.name,
     ) -> None:
         """Press keys, each until a text is shown, and save what is on the screen."""
         app = McpmuxApp(
@@ -278,12 +292,13 @@ class Studio:
             clock=lambda: _NOW,
             glyphs=UNICODE,
             animated=False,
-            theme=DARK.name,
+            theme=theme,
         )
         async with app.run_test(size=size) as pilot:
             for key, text in presses:
                 if key:
-                    await pilot.press(key)
+                    app.post_message(events.Key(key, key if len(key) == 1 else None))
+                    await pilot.pause()
                 await _shown(pilot, text)
             picture = app.export_screenshot()
         (folder / name).write_text(_trimmed(picture), encoding="utf-8")
@@ -369,17 +384,33 @@ async def _servers(home: Path, folder: Path) -> None:
 
 
 async def _demo_pictures(one: Studio, folder: Path) -> None:
-    to_journal = (("", "2 values"), ("j", "journal/mcp"))
-    await one.picture(
-        "secrets.svg", (80, 24), ("", "2 values"), ("c", "Save and connect"), folder=folder
+    async def take(name: str, width: int, *steps: tuple[str, str], theme: str = DARK.name) -> None:
+        size = (width, 24)
+        await one.picture(name, size, ("", "2 values"), *steps, folder=folder, theme=theme)
+
+    to_journal = ("j", "journal/mcp")
+    to_search = (
+        to_journal,
+        ("j", "not on the PATH"),
+        ("", "command not found: acme-search-server"),
     )
-    to_clock = (*to_journal, ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
-    await one.picture("servers.svg", (120, 24), *to_clock, folder=folder)
-    to_search = (*to_journal, ("j", "not on the PATH"), ("", "Log"))
-    await one.picture("servers-80x24.svg", (80, 24), *to_search, folder=folder)
-    to_entry = (*to_search, ("y", "Cursor"), ("2", "copied"))
-    await one.picture("client-entry.svg", (80, 24), *to_entry, folder=folder)
-    await one.picture("sign-in.svg", (80, 24), *to_journal, ("c", "your browser"), folder=folder)
+    to_clock = (to_journal, ("j", "acme-search"), ("j", "clock__now"), ("", "connected, MCP"))
+    await take("servers.svg", 120, *to_clock)
+    await take("server.svg", 120, *to_clock, ("j", "notes__add"), ("t", "arguments"))
+    await take("logs.svg", 120, ("4", "connected, MCP"))
+    await take("servers-80x24.svg", 80, *to_search)
+    for theme in _THEMES:
+        await take(f"theme-{theme}.svg", 80, *to_search, theme=theme)
+    await take("palette.svg", 80, *to_search, ("colon", "Search for"), ("r", "Restart search"))
+    await take("secrets.svg", 80, ("c", "Save and connect"))
+    await take("client-entry.svg", 80, ("y", "Cursor"), ("2", "copied"))
+    typed = tuple((each, "") for each in _PASTED)
+    await take("add.svg", 80, ("a", "Paste a command"), *typed, ("", "--index "))
+    # At the end: a tool that is hidden stays so, and a sign-in goes on.
+    to_remove = (*((("j", ""),) * 9), ("", "clients see notes__remove"))
+    hide = (("space", "clients do not get it"), ("j", ""), ("j", "clients see text__diff"))
+    await take("tools.svg", 120, ("2", "clients see"), *to_remove, *hide, ("", "arguments"))
+    await take("sign-in.svg", 80, to_journal, ("c", "your browser"))
 
 
 async def _first_run(home: Path, folder: Path) -> None:

@@ -66,4 +66,5 @@ class Commands(Provider):
 
 def _shown(name: str, key: str, about: str) -> Content:
     # Two lines in one: a help text of its own would be read as markup.
-    return Content.assemble(fit(name, _LABEL), (f"  {key}\n", "$primary"), line(about, "$muted"))
+    head = Content.assemble((fit(name, _LABEL), "bold"), (f"  {key}\n", "bold $primary"))
+    return head + line(about, "$muted")

@@ -63,7 +63,7 @@ MOVE = Key(
     "plain secrets, out of the config",
 )  # fmt: skip
 DOCTOR = Key(
-    "server.doctor", "w", "w", "doctor", "Why", "Server", "why it is red: checked in order"
+    "server.doctor", "w", "w", "doctor", "Why", "Server", "why it does not work: checked in order"
 )
 EDIT = Key("server.edit", "e", "e", "edit", "Edit", "Server", "its entry, in a form")
 DUPLICATE = Key(
@@ -87,22 +87,22 @@ RESTART_FAILED = Key(
     "all that failed",
 )  # fmt: skip
 SECRETS = Key(
-    "app.secrets", "S", "S", "secrets", "Secrets", "Your tools", "kept values, and who uses them"
+    "app.secrets", "S", "S", "secrets", "Secrets", "Set up", "kept values, and who uses them"
 )
 ANSWER = Key(
-    "server.answer", "A", "A", "answer", "Answer", "Your tools", "answer what a server asks you"
+    "server.answer", "A", "A", "answer", "Answer", "Set up", "answer what a server asks you"
 )
 COPY = Key(
-    "copy.item", "y", "y", "copy_entry", "Copy entry", "Your tools",
+    "copy.item", "y", "y", "copy_entry", "Copy entry", "Set up",
     "what a client needs to connect", short="Copy", footer=5, keep=15,
 )  # fmt: skip
-COPY_URL = Key("copy.url", "Y", "Y", "copy_url", "Copy address", "Your tools", "the proxy's")
+COPY_URL = Key("copy.url", "Y", "Y", "copy_url", "Copy address", "Set up", "the proxy's")
 ADD = Key(
-    "server.add", "a", "a", "add", "Add", "Your tools",
-    "paste a command, an address or JSON", footer=6, keep=10,
+    "server.add", "a", "a", "add", "Add", "Set up",
+    "paste a command, URL or JSON", footer=6, keep=10,
 )  # fmt: skip
 IMPORT = Key(
-    "server.import", "i", "i", "import", "Import", "Your tools", "servers of other tools",
+    "server.import", "i", "i", "import", "Import", "Set up", "servers of other clients",
     footer=7, keep=2,
 )  # fmt: skip
 FILTER = Key(
@@ -159,7 +159,7 @@ TAB_NEXT = Key(
     "tab.next", "right_square_bracket,right", "]", "tab(1)", "Next tab", "Screens", "to the right"
 )
 TAB_PREVIOUS = Key(
-    "tab.prev", "left_square_bracket,left", "[", "tab(-1)", "Tab before", "Screens", "to the left"
+    "tab.prev", "left_square_bracket,left", "[", "tab(-1)", "Previous tab", "Screens", "to the left"
 )
 
 TRY = Key(
@@ -183,7 +183,7 @@ FOLLOW = Key(
 WRAP = Key("logs.wrap", "w", "w", "wrap", "Wrap", "Log", "long lines", footer=1, keep=12)
 PRETTY = Key("logs.pretty", "p", "p", "pretty", "Pretty", "Log", "JSON in lines", footer=2, keep=11)
 MATCH_NEXT = Key("logs.next", "n", "n", "match(1)", "Next match", "Log", "of the filter's text")
-MATCH_PREVIOUS = Key("logs.prev", "N", "N", "match(-1)", "Match before", "Log", "of the same")
+MATCH_PREVIOUS = Key("logs.prev", "N", "N", "match(-1)", "Previous match", "Log", "of the same")
 MARK = Key("logs.mark", "m", "m", "mark", "Mark", "Log", "draw a line here", footer=3, keep=5)
 COPY_LINE = Key(
     "copy.item", "y", "y", "copy_line", "Copy line", "Log", "as it stands", short="Copy",
@@ -330,7 +330,7 @@ def refusal(key: Key, context: Context) -> str:
     if key in ITEM_KEYS:
         return _about_item(key, context.item)
     if key in (MATCH_NEXT, MATCH_PREVIOUS) and not context.matching:
-        return f"Nothing is looked for; {context.pressed(FILTER)} does that."
+        return f"There is no text to find; {context.pressed(FILTER)} takes one."
     if key in (*OF_A_SERVER, OPEN, TOOLS, LOGS, CONFIG):
         return _about_server(key, context)
     return ""

@@ -120,7 +120,7 @@ def inks(theme: Theme) -> dict[str, str]:
     colours = theme.to_color_system().generate()
     cursor = {"cursor": colours["panel"], "cursor-text": colours["foreground"]}
     if theme in THEMES:
-        return cursor
+        return {**cursor, **_scrollbar(theme.variables["rule"], theme.variables["muted"])}
     text, ground = Color.parse(colours["foreground"]), Color.parse(colours["background"])
     others = [Color.parse(colours["surface"]), Color.parse(colours["panel"])]
 
@@ -140,7 +140,19 @@ def inks(theme: Theme) -> dict[str, str]:
 
     words = {name: readable(away(Color.parse(colours[name]))) for name in _INKS}
     muted = readable([ground.blend(text, share / 20) for share in range(11, 21)])
-    return {**cursor, **words, "muted": muted, "rule": ground.blend(text, 0.25).hex6}
+    rule = ground.blend(text, 0.25).hex6
+    return {**cursor, **words, **_scrollbar(rule, muted), "muted": muted, "rule": rule}
+
+
+def _scrollbar(bar: str, held: str) -> dict[str, str]:
+    """A bar of rules' colour on whatever is under it: it is to be found, not to be seen first."""
+    grounds = ("scrollbar-background", "scrollbar-background-hover", "scrollbar-background-active")
+    return {
+        **dict.fromkeys(grounds, "transparent"),
+        "scrollbar": bar,
+        "scrollbar-hover": held,
+        "scrollbar-active": held,
+    }
 
 
 def contrast(ink: Color, ground: Color) -> float:

@@ -54,7 +54,7 @@ def test_a_tool_is_tried_from_the_screen(home: Home) -> None:
         terminal.press("\r")
         terminal.wait_for("ctrl+r Run")
         terminal.press("hello\x12")
-        terminal.wait_for("done in")
+        terminal.wait_for("Done in")
         terminal.process.terminate()
         terminal.finish()
 

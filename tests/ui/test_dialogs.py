@@ -49,7 +49,7 @@ async def test_five_keys_from_the_start_to_a_copied_entry(tmp_path: Path) -> Non
         await ui.press("i")
         await ui.shows("[x] github")
         await ui.press("enter")
-        await ui.shows("Add 3 servers?   enter Yes   esc No")
+        await ui.shows("Add 3 servers?")
         await ui.press("enter")
         await ui.shows("◐ github")
         assert ui.toasts == ["Added github, postgres, notes."]
@@ -140,7 +140,7 @@ async def test_what_is_too_long_to_show_cannot_be_picked(tmp_path: Path) -> None
 async def test_an_import_that_finds_nothing_says_so(tmp_path: Path) -> None:
     async with driving(FakeEngine(), tmp_path) as ui:
         await ui.press("i")
-        await ui.shows("No servers found in the configs of other tools")
+        await ui.shows("No servers found in the configs of other clients")
         await ui.press("enter", "escape")
         await ui.shows("No servers yet")
 
@@ -246,9 +246,9 @@ async def test_a_slow_engine_holds_up_no_key(tmp_path: Path) -> None:
         engine.gate.clear()
         for key in ("y", "i"):
             await ui.press(key)
-            assert "esc Back" in ui.text
+            await ui.shows("esc Back")
             await ui.press("escape")
-            assert "esc Back" not in ui.text
+            await ui.until(lambda: "esc Back" not in ui.text)
         engine.gate.set()
 
 

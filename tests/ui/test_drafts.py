@@ -305,7 +305,7 @@ async def test_who_is_signed_in_is_deleted_by_name(tmp_path: Path) -> None:
     engine = FakeEngine([server("hub", signed_in=True, account="octo"), server("zoo")])
     async with driving(engine, tmp_path) as driver:
         await driver.press("delete")
-        await driver.shows("sign-in of octo")
+        await driver.shows("Type its name")
         await driver.press(*"zoo", "enter")
         await driver.shows("That is not hub. Nothing was deleted.")
         await driver.press("ctrl+u", *"hub", "enter")

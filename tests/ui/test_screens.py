@@ -223,7 +223,7 @@ async def test_a_try_tells_how_far_it_is_and_lets_one_answer_the_server(tmp_path
         await ui.press("escape")
         await ui.until(lambda: isinstance(ui.app.screen, TryDialog))
         engine.gate.set()
-        await ui.shows("done in")
+        await ui.shows("Done in")
 
 
 async def test_the_logs_of_all_servers_come_as_one(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ async def test_a_text_is_found_in_a_log_forwards_and_backwards(tmp_path: Path) -
         await ui.press("4")
         await ui.shows("line 59")
         await ui.press("n")
-        await ui.until(lambda: ui.toasts == ["Nothing is looked for; / does that."])
+        await ui.until(lambda: ui.toasts == ["There is no text to find; / takes one."])
         await ui.press("slash", *"needle", "enter")
         await ui.shows("line 30 needle")
         await ui.press("N")

@@ -60,7 +60,7 @@ def _is_fixed(value: ast.expr) -> bool:
     if isinstance(value, ast.IfExp):
         return _is_fixed(value.body) and _is_fixed(value.orelse)
     if isinstance(value, ast.Call):
-        return _name(value) in {"line", "pressed", "Content"}
+        return _name(value) in {"line", "pressed", "key_line", "Content"}
     return isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id.isupper())
 
 

@@ -55,7 +55,7 @@ async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None
         await driver.press("ctrl+r")
         await driver.shows("It is missing.")
         await driver.press(*"bug", "enter", *"2", "enter")
-        await driver.shows("done in 0.50 s")
+        await driver.shows("Done in 0.50 s")
         assert "3 issues [bold]x[/]" in driver.text
         await driver.press("ctrl+t")
         await driver.shows('{"content": []}')

@@ -42,7 +42,7 @@ class AnswerDialog(Dialog[None]):
         question = self._question
         with Vertical(classes="box") as box:
             box.border_title = line(f"{question.server} asks")
-            keys = "b Open  y Copy  " if question.url else ""
+            keys = "y Copy  b Open  " if question.url else ""
             box.border_subtitle = self.pressed(f"{keys}ctrl+s Answer  ctrl+d Decline  esc Later")
             yield Static("", id="said", markup=False)
             with Scrolled(id="fields", can_focus=bool(question.url)):

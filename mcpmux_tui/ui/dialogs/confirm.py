@@ -8,11 +8,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.widgets import Static
 
 from mcpmux_tui.ui.content import line
-from mcpmux_tui.ui.dialogs.dialog import Leaving
+from mcpmux_tui.ui.dialogs.dialog import Leaving, key_line
 
 
 class ConfirmDialog(Leaving[bool]):
@@ -39,15 +38,10 @@ class ConfirmDialog(Leaving[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(self._title)
-            yield Static(line(self._text), markup=False)
-            yield Static(
-                Content("   ").join(
-                    Content.assemble((key, "bold $primary"), f" {label}")
-                    for key, label in self._choices
-                ),
-                classes="keys",
-                markup=False,
+            box.border_subtitle = key_line(
+                "  ".join(f"{key} {does}" for key, does in self._choices)
             )
+            yield Static(line(self._text), markup=False)
 
     def action_answer(self, yes: bool) -> None:
         """Close with an answer."""
@@ -60,10 +54,12 @@ class QuitDialog(ConfirmDialog):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "detach", "Keep the proxy running")]
 
     def __init__(self, clients: int, detach: Callable[[], None] | None) -> None:
-        are = "1 client is" if clients == 1 else f"{clients} clients are"
+        lose = "1 client is connected. It loses"
+        if clients != 1:
+            lose = f"{clients} clients are connected. They lose"
         also = ("d", "Keep the proxy running") if detach is not None else None
         super().__init__(
-            "Quit mcpmux?", f"{are} connected.", key="q", yes="Quit now", no="Stay", also=also
+            "Quit mcpmux?", f"{lose} all servers.", key="q", yes="Quit now", no="Stay", also=also
         )
         self._leave_running = detach
 
@@ -78,10 +74,10 @@ class LogOutDialog(ConfirmDialog):
     """Asks before a server's tokens are gone."""
 
     def __init__(self, server: str, account: str) -> None:
-        who = f" {account} is signed in." if account else ""
+        who = f"{account} is signed in. " if account else ""
         super().__init__(
             f"Log out of {server}?",
-            f"Its tokens are revoked and deleted.{who}",
+            f"{who}The tokens are revoked and deleted.",
             key="o",
             yes="Log out",
             no="Stay signed in",

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from mcpmux_tui.model.server import ServerSnapshot
-from mcpmux_tui.ui.content import plain
+from mcpmux_tui.ui.content import line, plain
 from mcpmux_tui.ui.dialogs.confirm import ConfirmDialog
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.widgets.plain_input import PlainInput
@@ -41,12 +41,12 @@ class DeleteByNameDialog(Dialog[bool]):
         server = self._server
         who = f" of {server.account}" if server.account else ""
         with Vertical(classes="box") as box:
-            box.border_title = "Delete a server"
+            box.border_title = line(f"Delete {server.name}?")
             box.border_subtitle = self.pressed("enter Delete  esc Keep it")
             yield Static(
                 plain(
-                    f"The entry of {server.name} goes from the config, with the comments in it, and"
-                    f" the sign-in{who}: its tokens are revoked and deleted. {_VALUES}\n\n"
+                    "Its entry goes from the config, with the comments in it. The sign-in"
+                    f"{who} ends: the tokens are revoked and deleted. {_VALUES}\n\n"
                     "Type its name to delete it:"
                 ),
                 markup=False,

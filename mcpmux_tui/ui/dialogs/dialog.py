@@ -13,6 +13,17 @@ from mcpmux_tui.ui.keymap import set_anew
 from mcpmux_tui.ui.tasks import Tasks
 
 T = TypeVar("T")
+_FRAME = 6
+"""Cells of a box's last line that are not for keys."""
+
+
+def key_line(keys: str) -> Content:
+    """Keys with what they do, such as "ctrl+s Save  esc Back", as the last line of a box."""
+    parts = (part.partition(" ") for part in keys.split("  "))
+    return Content("  ").join(
+        Content.assemble((key, "bold $primary"), (f" {label}", "$foreground"))
+        for key, _, label in parts
+    )
 
 
 class Leaving(ModalScreen[T]):
@@ -24,15 +35,15 @@ class Leaving(ModalScreen[T]):
     def __init__(self) -> None:
         super().__init__()
         self._result: T | None = None
-        self._leaves = self._left = False
+        self._leaves = self._gone = False
 
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         """Leave with a result; under another dialog, as soon as that has left."""
         if not self._leaves:
             self._result, self._leaves = result, True
-        if self._left or not self.is_active:
+        if self._gone or not self.is_active:
             return AwaitComplete()
-        self._left = True
+        self._gone = True
         return super().dismiss(self._result)
 
     def on_screen_resume(self) -> None:
@@ -51,10 +62,27 @@ class Dialog(Leaving[T]):
     def __init__(self) -> None:
         super().__init__()
         self.tasks = Tasks(self)
+        self._pressed = ""
 
     def pressed(self, keys: str) -> Content:
-        """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew."""
-        return Content(set_anew(self, keys))
+        """A line such as "ctrl+s Save  esc Back", with the keys that the person set anew.
+
+        Where they do not fit, the first give way: what matters most comes last.
+        """
+        self._pressed = keys
+        parts = set_anew(self, keys).split("  ")
+        room = next((box.outer_size.width for box in self.query(".box")), 0) - _FRAME
+        while room > 0 and len(parts) > 1 and len("  ".join(parts)) > room:
+            del parts[0]
+        return key_line("  ".join(parts))
+
+    def on_resize(self) -> None:
+        """Show the keys that fit now."""
+        self.call_after_refresh(self._fit_keys)
+
+    def _fit_keys(self) -> None:
+        for box in self.query(".box"):
+            box.border_subtitle = self.pressed(self._pressed)
 
     async def on_unmount(self) -> None:
         """Forget what is still asked."""

@@ -20,7 +20,7 @@ from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
-_NAME = 12
+_MARK, _NAME = 6, 12
 
 
 class DoctorDialog(Dialog[None]):
@@ -93,4 +93,7 @@ def _told(check: Check) -> Content:
     head = Content.assemble(
         (mark, style), "  ", (fit(check.name, _NAME), "bold"), plain(check.said)
     )
-    return Content("\n").join([head, plain(check.fix, "$warning")]) if check.fix else head
+    if not check.fix:
+        return head
+    fix = (Content(" " * _MARK) + row for row in plain(check.fix, "$warning").split())
+    return Content("\n").join([head, *fix])

@@ -37,10 +37,14 @@ class EditDialog(DraftDialog):
         form = self._form
         yield DraftField("name", "Name", PlainInput(form.name))
         yield DraftField("target", "Address" if form.remote else "Command", PlainInput(form.target))
-        shape = "Headers, a line each: Name: value" if form.remote else "Variables: KEY=value"
+        shape = (
+            "Headers (Name: value, a line each)"
+            if form.remote
+            else "Variables (KEY=value, a line each)"
+        )
         yield DraftField("pairs", shape, PlainArea(form.pairs))
         if not form.remote:
-            yield DraftField("cwd", "Folder; empty: your home", PlainInput(form.cwd))
+            yield DraftField("cwd", "Folder (empty: your home)", PlainInput(form.cwd))
         yield Static(self._switch(), id="enabled", markup=False)
 
     def runs(self, draft: Draft) -> str:

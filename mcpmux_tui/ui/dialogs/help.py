@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,12 +11,14 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from mcpmux_tui.ui.content import fit, line
+from mcpmux_tui.text import one_line
+from mcpmux_tui.ui.content import fit
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, Context, Key, explanation, label, refusal
 
-_GROUPS = ("Find", "mcpmux", "Item", "Log", "Server", "Servers", "Your tools", "Screens")
-_GROUP, _KEY, _LABEL = 11, 7, 15
+_GROUPS = ("Find", "mcpmux", "Item", "Log", "Server", "Servers", "Set up", "Screens")
+_GROUP, _KEY, _LABEL = 9, 7, 15
+_LEAST = 20
 """Cells; keys that were set anew may need more."""
 
 
@@ -23,7 +26,7 @@ class HelpDialog(Dialog[None]):
     """What every key does here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "back", "Back", show=False, id="app.help"),
+        Binding("question_mark,f1", "back", "Help", show=False, id="app.help"),
     ]
 
     def __init__(self, keys: tuple[Key, ...], context: Context) -> None:
@@ -32,13 +35,22 @@ class HelpDialog(Dialog[None]):
         self._keys_for = context
         longest = max((len(context.pressed(key)) for key in keys), default=0)
         self._key = max(_KEY, longest + 1)
+        self._left = _LEAST
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = "Keys"
             box.border_subtitle = self.pressed("esc Back")
             with VerticalScroll():
-                yield Static(self._text(), markup=False)
+                yield Static("", id="keys", markup=False)
+
+    def on_resize(self) -> None:
+        """Wrap to the width there is."""
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        self._left = self.query_one("#keys").size.width - _GROUP - self._key - _LABEL
+        self.query_one("#keys", Static).update(self._text())
 
     def _text(self) -> Content:
         note = Content.styled(
@@ -59,11 +71,14 @@ class HelpDialog(Dialog[None]):
 
     def _row(self, group: str, key: Key) -> Content:
         why = refusal(key, self._keys_for)
+        about = one_line(why or explanation(key, self._keys_for))
+        rows = textwrap.wrap(about, max(_LEAST, self._left))
+        indent = " " * (_GROUP + self._key + _LABEL)
         return Content.assemble(
             (fit(group, _GROUP), "bold"),
             (fit(self._keys_for.pressed(key), self._key), "$muted" if why else "bold $primary"),
             (fit(label(key, self._keys_for), _LABEL), "$muted" if why else ""),
-            line(why or explanation(key, self._keys_for), "$muted"),
+            (f"\n{indent}".join(rows), "$muted"),
         )
 
     def _moves(self) -> list[Content]:

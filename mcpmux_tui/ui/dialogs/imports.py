@@ -65,7 +65,7 @@ class ImportDialog(Dialog[Imported]):
         with Vertical(classes="box") as box:
             box.border_title = "Import servers"
             box.border_subtitle = self.pressed("esc Back")
-            yield Static("Looking in the configs of other tools\u2026", id="said", markup=False)
+            yield Static("Looking in the configs of other clients\u2026", id="said", markup=False)
             yield CandidateList(markup=False)
             yield Static("", id="question", markup=False)
 
@@ -89,7 +89,7 @@ class ImportDialog(Dialog[Imported]):
             Content(
                 f"{tally(found)} The sources stay as they are."
                 if found.candidates
-                else "No servers found in the configs of other tools on this computer."
+                else "No servers found in the configs of other clients on this computer."
             ),
             *(Content.assemble(("! ", "bold $warning"), plain(p)) for p in found.problems),
         ]
@@ -170,14 +170,7 @@ class ImportDialog(Dialog[Imported]):
         question = self.query_one("#question", Static)
         question.display = asking
         question.update(
-            Content.assemble(
-                (f"Add {counted(len(self._picked), 'server')}?", "bold"),
-                "   ",
-                ("enter", "bold $primary"),
-                " Yes   ",
-                ("esc", "bold $primary"),
-                " No",
-            )
+            Content.styled(f"Add {counted(len(self._picked), 'server')}?", "bold $warning")
         )
 
     async def _add(self) -> None:

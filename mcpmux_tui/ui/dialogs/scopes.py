@@ -49,6 +49,6 @@ class ScopesDialog(Dialog[tuple[str, ...]]):
         """Ask for what is picked."""
         picked = self.query_one(ScopeList).selected
         if not picked:
-            toast(self, "Pick at least one: a sign-in for nothing is good for nothing.", "warning")
+            toast(self, "Pick at least one: a sign-in has to ask for something.", "warning")
             return
         self.dismiss(tuple(scope for scope in self._offered if scope in picked))

@@ -142,8 +142,10 @@ def _told(told: SecretLine) -> Content:
     else:
         state, style = "not given", "bold $warning"
     facts = [Content.assemble(line(told.name, "bold"), "  ", (state, style))]
-    if told.users:
-        facts.append(line(f"used by {', '.join(told.users)}", "$muted"))
+    if using := [user for user in told.users if user not in told.waiting]:
+        facts.append(line(f"used by {', '.join(using)}", "$muted"))
     if told.waiting:
         facts.append(line(f"waiting: {', '.join(told.waiting)}", "$warning"))
+    if not told.users:
+        facts.append(line("used by no server", "$muted"))
     return Content("\n  ").join(facts)

@@ -85,7 +85,7 @@ class SignInDialog(Dialog[None]):
         if self._flow is not None:
             self._flow.cancel()
         self._wish, self._step, self._failed = wish, None, False
-        self._say(Content(f"Looking where one signs in{self._glyphs.ellipsis}"))
+        self._say(Content(f"Looking for where you sign in{self._glyphs.ellipsis}"))
         self._draw()
         self._flow = self.tasks.start(self._sign_in(wish))
 
@@ -149,12 +149,10 @@ class SignInDialog(Dialog[None]):
             if self._step is not None:
                 return "enter Go on  esc Back"
             return "enter Begin again  esc Back" if self._failed else "esc Close"
-        keys = ["y Copy link", "b Browser", "Q QR"]
-        if len(step.offered) > 1:
-            keys.append("s Scopes")
-        if step.by_device and not step.code:
-            keys.append("d Code")
-        return "  ".join([*keys, "x Cancel", "esc Close"])
+        scopes = ["s Scopes"] if len(step.offered) > 1 else []
+        code = ["d Code"] if step.by_device and not step.code else []
+        ways = ["Q QR", "b Browser", "y Copy link"]
+        return "  ".join([*scopes, *code, *ways, "x Cancel", "esc Close"])
 
     # What keys do
 
@@ -264,8 +262,8 @@ def _address(step: LoginStep) -> Content:
 
 def _elsewhere(step: LoginStep) -> Content:
     said = (
-        "Your browser is on another machine? Open the address there, copy the address of the page"
-        " it ends at (it cannot be loaded there) and paste it here."
+        "Your browser is on another machine? Open the address there, and paste here the address"
+        " it ends at, even if that page does not load."
     )
     parts = [Content.styled(said, "$muted")]
     if is_remote():

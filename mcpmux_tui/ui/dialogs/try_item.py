@@ -31,6 +31,7 @@ from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _INTERVAL = 0.5
 _SHOWN = 20_000
+_DONE = ("Done", "$success")
 _CLAIMS = {
     "": "",
     "read": "It says that it only reads.",
@@ -139,13 +140,14 @@ class TryDialog(Dialog[None]):
         return named and self._fields != (form.WHOLE_FIELD,)
 
     def _show_keys(self) -> None:
-        keys = ["ctrl+r Run"] if self._item.kind is not Kind.RESOURCES else ["ctrl+r Again"]
+        keys: list[str] = []
         if self._has_more_ways:
             keys.append("ctrl+e As JSON")
         if self._outcome is not None:
             keys += ["ctrl+t Pretty" if self._raw else "ctrl+t Raw", "ctrl+y Copy"]
-        if self._calling and self._questions:
-            keys = ["f2 Answer"]
+        keys.append("ctrl+r Again" if self._item.kind is Kind.RESOURCES else "ctrl+r Run")
+        if self._calling:
+            keys = ["f2 Answer"] if self._questions else []
         leave = "esc Cancel" if self._calling else "esc Back"
         self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join([*keys, leave]))
 
@@ -224,8 +226,8 @@ class TryDialog(Dialog[None]):
         except McpmuxError as error:
             self._say(plain(str(error), "$error"))
         else:
-            ended = ("ended with an error", "$error") if outcome.is_error else ("done", "$success")
-            self._say(line(f"{ended[0]} in {outcome.seconds:.2f} s", ended[1]))
+            ended, style = ("It ended with an error", "$error") if outcome.is_error else _DONE
+            self._say(line(f"{ended} in {outcome.seconds:.2f} s.", style))
             self._draw()
         self._call = None
         self._show_keys()

@@ -16,7 +16,7 @@ from mcpmux_tui.control.protocol import Entry, LogSearch, ValueField
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, ServerSnapshot
-from mcpmux_tui.ui.content import clock_time, counted, line, plain
+from mcpmux_tui.ui.content import clock_time, counted, fit, line, plain
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.keys import ITEM_KEYS, LOG_KEYS, SERVER_PAGE, Context, Key, layered
 from mcpmux_tui.ui.screens.logs import HINT
@@ -31,6 +31,7 @@ from mcpmux_tui.ui.widgets.tab_strip import Tab, TabStrip
 
 _KINDS = {"tools": Kind.TOOLS, "prompts": Kind.PROMPTS, "resources": Kind.RESOURCES}
 _TABS = ("overview", *_KINDS, "logs", "config")
+_NAME = 32
 _LAST = 12
 """Lines of the log on the first tab."""
 _ORIGINS = {
@@ -126,7 +127,9 @@ class ServerScreen(ServerPage):
         self.query_one("#server-title", Static).update(shown[0])
         proxy = self.door.snapshot.proxy.url if self.door.snapshot is not None else None
         if proxy:
-            shown.append(line(f"alone, under its own names: {proxy}/{server.name}", "$muted"))
+            shown.append(
+                line(f"clients get it alone, under its own names: {proxy}/{server.name}", "$muted")
+            )
         if server.calls:
             shown.append(line(f"{counted(server.calls, 'call')} since it started", "$muted"))
         self.query_one("#facts", Block).show(Content("\n").join(shown[1:]))
@@ -217,8 +220,13 @@ def _values(fields: tuple[ValueField, ...]) -> Content:
     if not fields:
         return Content()
     lines = [Content.assemble("\n", ("Values", "bold $primary"), ("  n changes one", "$muted"))]
+    width = min(_NAME, max(len(each.name) for each in fields))
     lines += [
-        Content.assemble(line(each.name, "bold"), "  ", line(_ORIGINS[each.origin], "$muted"))
+        Content.assemble(
+            (fit(each.name, width), "bold"),
+            "  ",
+            (_ORIGINS[each.origin], "$muted" if each.origin else "$warning"),
+        )
         for each in fields
     ]
     return Content("\n").join(lines)

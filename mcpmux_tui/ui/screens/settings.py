@@ -71,7 +71,9 @@ class Row:
         """The line as it is drawn."""
         if not self.value:
             note = Content.assemble("  ", (self.note, "$muted")) if self.note else ""
-            return Option(Content.assemble((self.name, "bold $primary"), note), disabled=True)
+            above = "\n" if self.note else ""
+            head = Content.assemble(above, (self.name, "bold $primary"), note)
+            return Option(head, disabled=True)
         value = line(self.value, "bold" if self.choice else "")
         space = " " * max(2, _KEY - value.cell_length)
         note = Content.assemble(space, line(self.note, "$muted")) if self.note else ""

@@ -69,7 +69,7 @@ class Catalog(Container):
         self._work = Tasks(self)
 
     def compose(self) -> ComposeResult:
-        yield LineList[ItemLine](self._draw, id="items")
+        yield LineList[ItemLine](self._draw, self._door.glyphs, id="items")
         with Scrolled(id="about"):
             yield Static("", id="about-text", markup=False)
 
@@ -177,7 +177,7 @@ class Catalog(Container):
             nothing = f'Nothing matches "{self._query.strip()}". esc clears.'
             self._about(line(nothing if self._items else _EMPTY[self._kind], "$muted"))
         else:
-            self._about(_told(item, None, self._skipped))
+            self._tell(item, None)
             self._looking = self._work.start(self._look(item))
 
     @on(LineList.Chosen)
@@ -194,7 +194,10 @@ class Catalog(Container):
         except McpmuxError:
             # It is no longer listed; the next list shows it no more.
             return
-        self._about(_told(item, form, self._skipped))
+        self._tell(item, form)
+
+    def _tell(self, item: ItemLine, form: ItemForm | None) -> None:
+        self._about(_told(item, form, self._skipped, named=self._server is None))
 
     def _about(self, content: Content) -> None:
         self.query_one("#about-text", Static).update(content)
@@ -239,10 +242,13 @@ def _text(item: ItemLine) -> str:
     return f"{item.server}\n{item.name}\n{item.public}\n{item.description}"
 
 
-def _told(item: ItemLine, form: ItemForm | None, skipped: tuple[str, ...]) -> Content:
-    """Everything about one item."""
+def _told(
+    item: ItemLine, form: ItemForm | None, skipped: tuple[str, ...], *, named: bool
+) -> Content:
+    """Everything about one item; `named`: of which server too."""
     tool = item.kind is Kind.TOOLS
-    lines = [line(item.name, "bold"), line(f"of {item.server}", "$muted")]
+    of = Content.assemble("  of ", line(item.server)).stylize("$muted") if named else Content()
+    lines = [line(item.name, "bold") + of]
     if item.public:
         lines.append(line(f"clients see {item.public}", "$muted"))
     else:
@@ -254,7 +260,7 @@ def _told(item: ItemLine, form: ItemForm | None, skipped: tuple[str, ...]) -> Co
     if description := form.description if form is not None else item.description:
         lines += [Content(), plain(description)]
     if form is not None and form.fields:
-        lines += [Content(), line(f"takes {counted(len(form.fields), 'value')}", "$muted")]
+        lines += [Content(), line(f"takes {counted(len(form.fields), 'argument')}", "$muted")]
         lines += [_field(field) for field in form.fields]
     if skipped:
         lines.append(Content())
@@ -263,14 +269,10 @@ def _told(item: ItemLine, form: ItemForm | None, skipped: tuple[str, ...]) -> Co
 
 
 def _field(field: Field) -> Content:
-    facts: list[str] = [field.kind]
-    if field.choices:
-        facts.append(" | ".join(choice.title for choice in field.choices))
-    if field.default:
-        facts.append(f"default {field.default}")
-    if field.description:
-        facts.append(field.description)
+    choices = " | ".join(choice.title for choice in field.choices)
+    default = f"default {field.default}" if field.default else ""
+    facts = filter(None, (field.kind, choices, default, field.description))
     star = "*" if field.required else ""
     return Content.assemble(
-        line(f"{field.label}{star}", "$primary"), "  ", line("  ".join(facts), "$muted")
+        line(f"{field.label}{star}", "$primary"), "  ", line("; ".join(facts), "$muted")
     )

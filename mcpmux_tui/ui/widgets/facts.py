@@ -8,7 +8,7 @@ from mcpmux_tui.model.server import SERVING, Health, ServerSnapshot
 from mcpmux_tui.ui.content import line, plain, short_time
 from mcpmux_tui.ui.status import STYLES, Glyphs
 
-_TRANSPORTS = {"stdio": "stdio", "http": "streamable http", "sse": "http with sse"}
+_TRANSPORTS = {"stdio": "stdio", "http": "Streamable HTTP", "sse": "HTTP with SSE"}
 
 
 def facts(server: ServerSnapshot, glyphs: Glyphs, now: float) -> list[Content]:

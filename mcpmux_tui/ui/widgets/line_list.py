@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from mcpmux_tui.ui.keys import MOVES
+from mcpmux_tui.ui.status import Glyphs
 
 T = TypeVar("T")
 Draw = Callable[[T, int], Content]
@@ -38,9 +39,10 @@ class LineList(ScrollView, Generic[T], can_focus=True):
 
         index: int
 
-    def __init__(self, draw: Draw[T], *, id: str | None = None) -> None:
+    def __init__(self, draw: Draw[T], glyphs: Glyphs, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._draw = draw
+        self._glyphs = glyphs
         self._items: Sequence[T] = ()
         self._cursor = 0
 
@@ -63,6 +65,11 @@ class LineList(ScrollView, Generic[T], can_focus=True):
     def at_end(self) -> bool:
         """Whether the cursor is on the last item."""
         return self._cursor >= len(self._items) - 1
+
+    @property
+    def line_width(self) -> int:
+        """The cells of one item, beside the cursor's sign."""
+        return max(0, self.scrollable_content_region.width - 1)
 
     def show(self, items: Sequence[T], cursor: int) -> None:
         """List these, the cursor on the item of this place."""
@@ -102,14 +109,16 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         """One line of the view."""
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
-        parts = ["line-list--line"]
+        parts, sign = ["line-list--line"], " "
         if index == self._cursor and self._items:
             parts.append("line-list--cursor")
+            sign = self._glyphs.cursor
         style = self.get_visual_style(*parts)
         if index >= len(self._items):
             return Strip.blank(width, style.rich_style)
         # What is too long is cut here: Textual would break it, and show the first part alone.
-        content = self._draw(self._items[index], width).truncate(width, ellipsis=True)
+        drawn = self._draw(self._items[index], self.line_width)
+        content = Content.assemble((sign, "$primary"), drawn).truncate(width, ellipsis=True)
         strips = Visual.to_strips(self, content, width, 1, style, pad=True)
         return strips[0] if strips else Strip.blank(width, style.rich_style)
 

@@ -75,7 +75,7 @@ class LogView(Vertical):
         self.following = True
 
     def compose(self) -> ComposeResult:
-        yield LineList[Row](self._draw, id="log-lines")
+        yield LineList[Row](self._draw, self._door.glyphs, id="log-lines")
         yield Static("", id="log-empty", markup=False)
 
     def on_mount(self) -> None:
@@ -136,7 +136,7 @@ class LogView(Vertical):
             return []
         texts = _pretty(entry.text) if self._pretty else [entry.text]
         if self._wrap:
-            width = max(20, self.lines.scrollable_content_region.width - self._lead)
+            width = max(20, self.lines.line_width - self._lead)
             texts = [part for text in texts for part in chop_cells(text, width) or [""]]
         return [Row(entry, text, first=place == 0) for place, text in enumerate(texts)]
 

@@ -55,7 +55,7 @@ def _steps(
     steps = [
         Content.styled("No servers yet", "bold"),
         Content(),
-        _key(pressed.get(IMPORT.id, IMPORT.shown), "import the servers your tools already have"),
+        _key(pressed.get(IMPORT.id, IMPORT.shown), "import the servers your clients already have"),
         _indented(line(describe_found(found), "$muted")),
         _key("a", "add one: paste a command, a URL or JSON"),
         _indented(Content.assemble("or run ", (_ADD, "$primary"))),
@@ -72,11 +72,11 @@ def _steps(
         steps += [
             Content(),
             Content.assemble(
-                "Your tools connect to ",
+                "Your clients connect to ",
                 line(url, "$primary"),
                 "; ",
                 (pressed.get(COPY.id, COPY.shown), "bold $primary"),
-                " copies your client's entry.",
+                " copies the entry.",
             ),
         ]
     return steps
@@ -88,7 +88,7 @@ def describe_found(found: Found | None) -> str:
         return "Looking for them\u2026"
     counts = Counter(c.source for c in found.candidates if not skipped(c))
     if not found.candidates:
-        return "None found in the configs of other tools on this computer."
+        return "None found in the configs of other clients on this computer."
     added = ", ".join(f"{counted(count, 'server')} in {source}" for source, count in counts.items())
     return f"Found: {added or 'none to add'}{skips(found)}"
 
