@@ -115,7 +115,7 @@ class Trying:
             supervisor.forget_client(trying.caller.key)
             if wish.kind is Kind.TOOLS:
                 supervisor.record_call(item.name, ok=ok)
-        return _outcome(result, time.monotonic() - began)
+        return await asyncio.to_thread(_outcome, result, time.monotonic() - began)
 
     def progress(self, key: str) -> str:
         """What the server last said of a try under way."""

@@ -183,11 +183,18 @@ class Served:
 class Terminal:
     """`mcpmux` in a pseudo-terminal."""
 
-    def __init__(self, home: Home, *args: str, columns: int = 120, rows: int = 40) -> None:
+    def __init__(
+        self,
+        home: Home,
+        *args: str,
+        columns: int = 120,
+        rows: int = 40,
+        program: tuple[str, ...] = ("-m", "mcpmux_tui"),
+    ) -> None:
         self._ours, theirs = pty.openpty()
         ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mcpmux_tui", *args],
+            [sys.executable, *program, *args],
             cwd=ROOT, env=home.env, stdin=theirs, stdout=theirs, stderr=theirs,
             start_new_session=True,
         )  # fmt: skip

@@ -300,6 +300,41 @@ def test_a_second_mcpmux_attaches_and_its_quitting_stops_nothing(home: Home) -> 
     assert home.survivors() == []
 
 
+_BROKEN_SCREEN = """
+from mcpmux_tui.ui.widgets.tab_strip import TabStrip
+def broken(self):
+    raise LookupError("Bearer tok-widget-canary")
+TabStrip.on_click = broken
+from mcpmux_tui.cli.main import main
+main()
+"""
+_CLICK = "\x1b[<0;4;2M\x1b[<0;4;2m"
+
+
+@pytest.mark.behaviour("T4")
+def test_a_crash_of_a_widget_stops_an_engine_of_ones_own_and_leaves_anothers(home: Home) -> None:
+    home.write(home.stdio("alpha"))
+    config = ("--config", str(home.config))
+    broken = ("-c", _BROKEN_SCREEN)
+    with Terminal(home, *config, "--port", "0", program=broken) as own:
+        own.wait_for("alpha")
+        eventually(lambda: all_up(home), 20, "connected")
+        own.press(_CLICK)
+        assert own.finish() == 70
+        assert "The screen of mcpmux failed (LookupError)" in own.text
+        assert b"\x1b[?1049l" in own.output
+        assert "canary" not in own.text
+    assert home.run("status", *config).code == 3
+    eventually(lambda: home.survivors() == [], 10, "all gone")
+    with Served(home, "--port", "0") as served:
+        assert served.listening
+        with Terminal(home, *config, program=broken) as other:
+            other.wait_for("alpha")
+            other.press(_CLICK)
+            assert other.finish() == 70
+        assert home.run("status", *config).code == 0
+
+
 async def test_an_engine_that_was_let_go_serves_on_until_it_is_told_to_stop(home: Home) -> None:
     home.write(home.stdio("alpha"))
     config = ("--config", str(home.config))

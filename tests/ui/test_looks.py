@@ -174,7 +174,7 @@ async def test_who_has_no_servers_is_told_the_keys_set_anew(tmp_path: Path) -> N
     engine.update(servers=())
     async with driving(engine, tmp_path) as ui:
         await ui.shows("f7  import the servers")
-        assert "f8 copies your client's" in ui.text
+        assert "f8 copies the entry" in ui.text
 
 
 async def test_keys_that_clash_are_named_in_the_banner_and_stay(tmp_path: Path) -> None:

@@ -491,3 +491,21 @@ async def test_a_storm_of_sizes_ends_in_the_right_picture(
             ui.app.post_message(events.Resize(Size(*size), Size(*size)))
         await ui.pilot.resize_terminal(80, 24)
         await ui.until(lambda: [line.rstrip() for line in ui.lines] == before)
+
+
+async def test_a_pause_at_the_end_of_a_log_holds_while_lines_pour_in(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a")])
+    for number in range(100):
+        engine.log("a", f"line {number}.")
+    async with driving(engine, tmp_path, size=(80, 20)) as ui:
+        await ui.press("4")
+        await ui.shows("line 99.")
+        engine.log("a", "line 100.")
+        ui.app.post_message(events.Key("space", " "))
+        view = ui.app.screen.query_one(LogView)
+        await ui.until(lambda: "space Follow" in ui.footer)
+        for number in range(101, 110):
+            engine.log("a", f"line {number}.")
+        await ui.until(lambda: view._last == 110)
+        assert not view.following
+        assert "line 109." not in ui.text

@@ -462,7 +462,7 @@ async def test_the_next_steps_scroll_in_a_small_window(
         for hint in ("i Import", "? Help", "q Quit"):
             assert hint in ui.footer
         await ui.press("G")
-        await ui.shows("copies your")
+        await ui.shows("copies the entry")
         await ui.press("g", "j", "k")
         await ui.shows("No servers yet")
 

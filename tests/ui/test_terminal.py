@@ -185,3 +185,19 @@ async def test_the_windows_title_says_what_wants_a_person_and_is_given_back(tmp_
         screen.read()
         kept, back = screen.output.find(b"\x1b[22;2t"), screen.output.find(b"\x1b[23;2t")
         assert 0 < kept < screen.output.find(b"\x1b]2;") < back
+
+
+async def test_a_storm_of_sizes_ends_in_the_right_picture(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(b"github")
+        for columns, rows in [(1, 1), (300, 100), (59, 8), (2, 60), (200, 3), (120, 40)] * 5:
+            termios.tcsetwinsize(screen.slave, (rows, columns))
+            os.kill(screen.process.pid, signal.SIGWINCH)
+        termios.tcsetwinsize(screen.slave, (24, 80))
+        os.kill(screen.process.pid, signal.SIGWINCH)
+        for key, text in ((b"2", b"clients see"), (b"4", b"Wrap"), (b"1", b"NAME")):
+            screen.output.clear()
+            screen.press(key)
+            await screen.shows(text)
+        screen.press(b"q")
+        assert await screen.ended() == 0

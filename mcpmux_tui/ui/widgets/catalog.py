@@ -28,6 +28,7 @@ from mcpmux_tui.ui.widgets.line_list import LineList
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _PAGE = 1_000
+_FIRST = 100
 _SETTLE = 0.05
 _SERVER = 16
 _HINT = 8
@@ -125,11 +126,16 @@ class Catalog(Container):
             for kind in kinds:
                 after = 0
                 while True:
+                    # A screenful at once; thousands take their time.
+                    limit = _PAGE if items or self._items else _FIRST
                     page = await self._door.engine.items(
-                        ItemPage(kind=kind, server=self._server, after=after, limit=_PAGE)
+                        ItemPage(kind=kind, server=self._server, after=after, limit=limit)
                     )
                     items += page.items
                     after += len(page.items)
+                    if not self._items:
+                        self._items = list(items)
+                        self._arrange(0)
                     if not page.items or after >= page.total:
                         break
         except McpmuxError as error:

@@ -30,8 +30,11 @@ class LineList(ScrollView, Generic[T], can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line-list--line", "line-list--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
 
+    @dataclass
     class Moved(Message):
-        """The cursor is on another item."""
+        """The cursor is on another item; `by_person`: it was moved there, not the list."""
+
+        by_person: bool
 
     @dataclass
     class Chosen(Message):
@@ -78,7 +81,7 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         self._cursor = max(0, min(cursor, len(items) - 1))
         self.refresh()
         self._keep_in_view()
-        self.post_message(self.Moved())
+        self.post_message(self.Moved(False))
 
     def move_to(self, index: int) -> None:
         """Put the cursor on the item of this place."""
@@ -88,7 +91,7 @@ class LineList(ScrollView, Generic[T], can_focus=True):
             self._redraw(before)
             self._redraw(index)
             self._keep_in_view()
-            self.post_message(self.Moved())
+            self.post_message(self.Moved(True))
 
     def redraw(self) -> None:
         """Draw what is in view anew."""

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -65,12 +66,13 @@ class LogView(Vertical):
         super().__init__()
         self._door = door
         self._server = server
-        self._entries: deque[LogLine | str] = deque(maxlen=MOST)
+        self._entries: deque[LogLine | str] = deque()
         """Log lines, and the text of marks between them."""
+        self._heights: deque[int] = deque()
+        """How many rows each of them takes."""
         self._last = 0
         self._query = ""
         self._wrap = self._pretty = False
-        self._width = 0
         self._work = Tasks(self)
         self.following = True
 
@@ -104,24 +106,29 @@ class LogView(Vertical):
     def _took(self, lines: tuple[LogLine, ...]) -> None:
         if lines:
             self._last = lines[-1].seq
-            full = len(self._entries) + len(lines) > MOST
-            self._entries.extend(lines)
-            if full:
-                self._arrange()
-            else:
-                self._append([row for each in lines for row in self._rows(each)])
+            self._append(lines)
         self._say_empty()
 
-    def _append(self, rows: list[Row]) -> None:
-        if rows:
-            listed = self.lines
-            every = [*listed.items, *rows]
-            listed.show(every, len(every) - 1 if self.following else listed.cursor)
+    def _append(self, entries: Sequence[LogLine | str]) -> None:
+        """Lay out what is new, and leave out as much of the oldest as is too much."""
+        listed = self.lines
+        rows = list(listed.items)
+        for entry in entries:
+            rows += (more := self._rows(entry))
+            self._entries.append(entry)
+            self._heights.append(len(more))
+        gone = 0
+        while len(self._entries) > MOST:
+            self._entries.popleft()
+            gone += self._heights.popleft()
+        listed.show(rows[gone:], len(rows) if self.following else listed.cursor - gone)
 
     def _arrange(self) -> None:
         """Lay all lines out anew."""
         before = self.lines.selected
-        rows = [row for each in self._entries for row in self._rows(each)]
+        parts = [self._rows(each) for each in self._entries]
+        self._heights = deque(map(len, parts))
+        rows = [row for part in parts for row in part]
         place = len(rows) - 1
         if not self.following and before is not None:
             same = (n for n, row in enumerate(rows) if row.entry is before.entry)
@@ -188,7 +195,7 @@ class LogView(Vertical):
     def _moved(self, event: LineList.Moved) -> None:
         event.stop()
         at_end = self.lines.at_end
-        if at_end is not self.following:
+        if event.by_person and at_end is not self.following:
             self.following = at_end
             self.post_message(self.Moved())
 
@@ -223,8 +230,7 @@ class LogView(Vertical):
     def action_mark(self) -> None:
         """Put a line here that can be found again."""
         text = f"{'-' * 10} {clock_time(self._door.clock())} "
-        self._entries.append(text + "-" * 60)
-        self._append([Row(None, text + "-" * 60)])
+        self._append([text + "-" * 60])
 
     def action_match(self, step: int) -> None:
         """Go to the next line that holds the text."""
@@ -258,6 +264,7 @@ class LogView(Vertical):
     def action_clear(self) -> None:
         """Show only what comes from now on."""
         self._entries.clear()
+        self._heights.clear()
         self._arrange()
 
     def action_save(self) -> None:
