@@ -146,7 +146,7 @@ class Hub:
         await asyncio.to_thread(self._cache.read, servers)
         self._supervisors = {spec.name: self._supervisor(spec) for spec in servers}
         try:
-            await self.proxy.start(port)
+            await self.proxy.bind(port)
         except (PortInUse, UsageError) as error:
             if port_required:
                 raise
@@ -154,6 +154,7 @@ class Hub:
         self.proxy.set_upstreams(self._supervisors)
         for supervisor in self._supervisors.values():
             supervisor.start()
+        await self.proxy.serve()
         self._tasks = [
             asyncio.create_task(self._watch(), name="config-watch"),
             asyncio.create_task(self._wake(), name="wake"),

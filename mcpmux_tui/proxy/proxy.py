@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mcpmux_tui.model import jsonrpc
@@ -17,15 +19,17 @@ from mcpmux_tui.proxy.guard import Guard, Knocks, is_health_check, program, too_
 from mcpmux_tui.proxy.http import TEXT, BodyTooLarge, ClientGone, Exchange
 from mcpmux_tui.proxy.legacy import Legacy
 from mcpmux_tui.proxy.limits import DEFAULTS, Limits
-from mcpmux_tui.proxy.listener import IPV4, Listener, bind
 from mcpmux_tui.proxy.modern import Modern
 from mcpmux_tui.proxy.notices import LiveCatalog
 from mcpmux_tui.proxy.questions import Questions
 from mcpmux_tui.proxy.router import Router
+from mcpmux_tui.proxy.sockets import IPV4, bind
 from mcpmux_tui.proxy.sse import SSE_PATH, OldSse
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+    from mcpmux_tui.proxy.listener import Listener
 
 MCP_PATH = "/mcp"
 _PLAIN = ProxySpec()
@@ -63,6 +67,8 @@ class Proxy:
         self._listener: Listener | None = None
         self._guard: Guard | None = None
         self._port: int | None = None
+        self._sockets: tuple[socket.socket, ...] = ()
+        """Bound, and not served yet."""
 
     @property
     def port(self) -> int | None:
@@ -86,17 +92,31 @@ class Proxy:
         return self._knocks.recent
 
     async def start(self, port: int) -> None:
-        """Listen on `port` (0: any free one). Raises PortInUse, UsageError."""
-        own_port, sockets = await bind(port)
-        self._guard = Guard(own_port, self._token, self._spec.allowed_origins, self._limits)
-        self._listener = Listener(self._serve, sockets, self._limits)
-        await self._listener.start()
-        self._port = own_port
+        """Listen on `port` (0: any free one) and serve. Raises PortInUse, UsageError."""
+        await self.bind(port)
+        await self.serve()
+
+    async def bind(self, port: int) -> None:
+        """Listen on `port`; clients wait until `serve`. Raises PortInUse, UsageError."""
+        self._port, self._sockets = await bind(port)
+        self._guard = Guard(self._port, self._token, self._spec.allowed_origins, self._limits)
+
+    async def serve(self) -> None:
+        """Answer clients; nothing where there is no port."""
+        if self._sockets:
+            # It takes a while to import; meanwhile servers start.
+            module = await asyncio.to_thread(import_module, "mcpmux_tui.proxy.listener")
+            listener: Listener = module.Listener(self._serve, self._sockets, self._limits)
+            self._sockets = ()
+            self._listener = listener
+            await listener.start()
 
     async def stop(self) -> None:
         """Close the port and end every stream; calls under way have a moment to finish."""
         self._catalog.close()
         self._port = None
+        for sock in self._sockets:
+            sock.close()
         if (listener := self._listener) is not None:
             self._listener = None
             self._legacy.close()

@@ -21,7 +21,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
 from mcpmux_tui.proxy.limits import DEFAULTS
-from mcpmux_tui.proxy.listener import Listener, bind
+from mcpmux_tui.proxy.listener import Listener
+from mcpmux_tui.proxy.sockets import bind
 from tests.proxy.fakes import (
     ENVELOPE,
     FakeUpstream,
