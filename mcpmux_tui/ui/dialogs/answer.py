@@ -59,8 +59,10 @@ class AnswerDialog(Dialog[None]):
     def on_mount(self) -> None:
         """Begin where something is to be typed."""
         self.query_one("#said").display = False
-        rows = self._rows
-        (rows[0].input if rows else self.query_one("#fields")).focus()
+        if rows := self._rows:
+            self.begin_in(rows[0], rows[0].input)
+        else:
+            self.query_one("#fields").focus()
 
     @property
     def _rows(self) -> list[FieldRow]:

@@ -8,6 +8,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from mcpmux_tui.ui.keymap import set_anew
 from mcpmux_tui.ui.tasks import Tasks
@@ -83,6 +84,11 @@ class Dialog(Leaving[T]):
     def _fit_keys(self) -> None:
         for box in self.query(".box"):
             box.border_subtitle = self.pressed(self._pressed)
+
+    def begin_in(self, row: Widget, editor: Widget) -> None:
+        """Give the keyboard to a field, with its name in view once all is laid out."""
+        editor.focus(scroll_visible=False)
+        row.call_after_refresh(row.scroll_visible, animate=False)
 
     async def on_unmount(self) -> None:
         """Forget what is still asked."""

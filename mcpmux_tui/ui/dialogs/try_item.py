@@ -101,7 +101,7 @@ class TryDialog(Dialog[None]):
         self._show_asked()
         self._show_keys()
         if shown := self._asked:
-            shown[0].input.focus()
+            self.begin_in(shown[0], shown[0].input)
 
     @property
     def _rows(self) -> list[FieldRow]:

@@ -170,7 +170,8 @@ class ValuesDialog(Dialog[None]):
         keys += ["ctrl+s Save and connect", "esc Later" if missing else "esc Back"]
         self.query_one(".box", Vertical).border_subtitle = self.pressed("  ".join(keys))
         self._draw_keep()
-        (missing or self._rows)[0].input.focus()
+        first = (missing or self._rows)[0]
+        self.begin_in(first, first.input)
 
     @property
     def _rows(self) -> list[FieldRow]:
