@@ -3,7 +3,9 @@
 The house. One engine process does the work; every door to it (the terminal UI, the commands)
 speaks one small protocol over a private socket. Only `engine` knows more than one room.
 
-    cli/        the commands                      ui/        the terminal UI, alone in using Textual
+    cli/        the commands
+    ui/         the terminal UI, alone in using Textual: app (a switchboard), screens/, dialogs/,
+                widgets/, keys and keymap, looks and theme, door (what all screens share)
     engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
     bridge/     `mcpmux stdio` for clients that only start commands; standard library alone
     control/    the private socket: protocol, server (engine side), client (the doors' side)
