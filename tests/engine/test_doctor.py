@@ -106,6 +106,16 @@ async def test_a_remote_server_is_checked_up_to_what_fails(tmp_path: Path) -> No
             assert row(hub, "guarded").state is Health.NEEDS_SIGN_IN
 
 
+async def test_a_list_that_cannot_be_had_fails_after_initialize(tmp_path: Path) -> None:
+    late = f"{entry('late')}deadlines = {{ list = 0.000001 }}\n"
+    async with running(tmp_path, SESSION, late) as hub:
+        await until(hub, lambda: row(hub, "late").state is Health.DEGRADED)
+        names, last = await found(hub, "late")
+    assert (names, last.ok) == (LOCAL, False)
+    assert "No answer to tools/list" in last.said
+    assert (last.mend, last.command) == (Mend.RETRY, "mcpmux restart late")
+
+
 @pytest.mark.behaviour("F7")
 async def test_no_secret_is_in_what_the_doctor_says(tmp_path: Path) -> None:
     shell = (

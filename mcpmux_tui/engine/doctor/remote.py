@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from importlib import import_module
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -63,15 +64,19 @@ async def checks(
 
 async def _answer(launch: HttpLaunch, host: str) -> tuple[int, list[str]]:
     """The status, and the challenges that came with it. Raises Failed."""
+    # It takes a while to import.
+    await asyncio.to_thread(import_module, "mcpmux_tui.auth.exchange")
     import httpx2
+
+    from mcpmux_tui.auth.exchange import new_client
 
     headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
     try:
         async with (
-            httpx2.AsyncClient(
-                verify=await asyncio.to_thread(httpx2.create_ssl_context), timeout=_CONNECT
-            ) as client,
-            client.stream("POST", launch.url, content=_HELLO, headers=headers) as response,
+            new_client(launch.url) as client,
+            client.stream(
+                "POST", launch.url, content=_HELLO, headers=headers, timeout=_CONNECT
+            ) as response,
         ):
             return response.status_code, response.headers.get_list("www-authenticate")
     except httpx2.HTTPError as error:
