@@ -62,6 +62,22 @@ async def discover(
     missing: Sequence[str] = (),
 ) -> Discovery:
     """Find out where one signs in; `missing` are scopes to ask for besides. Raises SignInFailed."""
+    try:
+        return await _discover(url, challenge, spec, fetcher, missing)
+    except ValueError as error:
+        raise SignInFailed(
+            "What the server says about signing in holds an address that is none.",
+            "Ask its operator.",
+        ) from error
+
+
+async def _discover(
+    url: str,
+    challenge: Challenge | None,
+    spec: OAuthSpec,
+    fetcher: Fetcher,
+    missing: Sequence[str],
+) -> Discovery:
     resource = canonical(url)
     told = challenge.resource_metadata if challenge is not None else None
     metadata = await _resource_metadata(url, told, fetcher)

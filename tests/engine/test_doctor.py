@@ -60,7 +60,7 @@ async def test_a_server_of_this_machine_is_checked_up_to_what_fails(tmp_path: Pa
         assert names[-1] == "values"
         assert "KEY_X" in last.said
         assert (last.mend, last.command) == (Mend.VALUES, "mcpmux secret set KEY_X")
-        assert last.fix == "Or start mcpmux with MCPMUX_SECRET_KEY_X set."
+        assert last.fix == "Enter it, or start mcpmux with MCPMUX_SECRET_KEY_X set."
         names, last = await found(hub, "missing")
         assert names[-1] == "command"
         assert "is in none of these folders:" in last.said

@@ -59,7 +59,8 @@ async def _checks(
     except InputMissing as error:
         if error.trouble is not None:
             raise Failed.by("values", error, Mend.RETRY) from error
-        fix = f"Or start mcpmux with {', '.join(error.variables)} set."
+        them = "it" if len(error.names) == 1 else "them"
+        fix = f"Enter {them}, or start mcpmux with {', '.join(error.variables)} set."
         raise Failed("values", error.message, fix, Mend.VALUES, error.names[0]) from error
     except ConfigError as error:
         raise Failed.by("values", error, Mend.EDIT) from error
