@@ -137,3 +137,13 @@ async def test_it_says_what_the_shell_has_and_the_server_lacks(
         found = await check(hub, "all", "environment")
         assert found is not None
         assert found.said == "it gets every variable that mcpmux has"
+
+
+@pytest.mark.behaviour("F7")
+async def test_what_a_runner_says_shows_no_secret(tmp_path: Path) -> None:
+    broken = program(tmp_path, "node", "echo s3cr3t-canary; exit 1")
+    entry = off("loud", broken, "env = { API_TOKEN = 's3cr3t-canary' }")
+    async with running(tmp_path, SESSION, entry) as hub:
+        last = (await hub.examine("loud"))[-1]
+    assert last.said.startswith("`node --version` ended with code 1: ")
+    assert "canary" not in last.said
