@@ -45,6 +45,10 @@ class Discovery:
     """Whether its answers carry `iss` (RFC 9207)."""
     auth_methods: tuple[str, ...] = ()
     """How clients may prove themselves at the token endpoint; empty where it does not say."""
+    pkce: bool = False
+    """Whether it says that it knows PKCE with S256 (RFC 7636)."""
+    guessed: bool = False
+    """Nobody says where one signs in: the usual addresses are taken."""
     concerns: tuple[str, ...] = ()
     """What a person should say yes to before anything is sent, a sentence each."""
 
@@ -58,11 +62,28 @@ async def discover(
     missing: Sequence[str] = (),
 ) -> Discovery:
     """Find out where one signs in; `missing` are scopes to ask for besides. Raises SignInFailed."""
+    try:
+        return await _discover(url, challenge, spec, fetcher, missing)
+    except ValueError as error:
+        raise SignInFailed(
+            "What the server says about signing in holds an address that is none.",
+            "Ask its operator.",
+        ) from error
+
+
+async def _discover(
+    url: str,
+    challenge: Challenge | None,
+    spec: OAuthSpec,
+    fetcher: Fetcher,
+    missing: Sequence[str],
+) -> Discovery:
     resource = canonical(url)
     told = challenge.resource_metadata if challenge is not None else None
     metadata = await _resource_metadata(url, told, fetcher)
     concerns: list[str] = []
     listed: tuple[str, ...] = ()
+    guessed = False
     if metadata is None:
         issuer = _origin(url)
         concerns.append(
@@ -70,7 +91,7 @@ async def discover(
         )
         server = await _server_metadata(None, url, fetcher)
         if not server:
-            server = _guessed(issuer)
+            server, guessed = _guessed(issuer), True
             concerns.append("It does not say how either: the usual addresses are tried.")
     else:
         resource, concern = _published(metadata.get("resource"), resource)
@@ -106,6 +127,8 @@ async def discover(
         takes_metadata_url=server.get("client_id_metadata_document_supported") is True,
         names_issuer=server.get("authorization_response_iss_parameter_supported") is True,
         auth_methods=_strings(server.get("token_endpoint_auth_methods_supported")),
+        pkce=not guessed and "S256" in _strings(server.get("code_challenge_methods_supported")),
+        guessed=guessed,
         concerns=tuple(concerns),
     )
 

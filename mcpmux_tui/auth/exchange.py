@@ -46,6 +46,7 @@ _HIDDEN: Final = frozenset(
 )
 """Fields of a form whose values an answer must not bring to light."""
 _SENDABLE = re.compile(r"[\x21-\x7e]{1,65536}")
+_LAST_PORT: Final = 65_535
 _LONGEST_LIFE: Final = 10 * 365 * 86_400.0
 
 
@@ -93,7 +94,7 @@ def is_protected(url: str) -> bool:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL:
         return False
-    if not parsed.host or parsed.userinfo:
+    if not parsed.host or parsed.userinfo or (parsed.port or 0) > _LAST_PORT:
         return False
     return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
 

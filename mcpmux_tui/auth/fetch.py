@@ -21,6 +21,7 @@ import httpx2
 from mcpmux_tui.auth.exchange import Clients, is_protected, new_client
 from mcpmux_tui.auth.failed import SignInFailed
 from mcpmux_tui.auth.limits import Limits
+from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.text import one_line
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -57,6 +58,16 @@ def is_inside(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         ip = ip.ipv4_mapped or ip.sixtofour or ip
     return not ip.is_global or ip.is_multicast
+
+
+async def is_within(host: str) -> bool:
+    """Whether a host is this machine, or in a private network by any of its addresses."""
+    if is_loopback(host):
+        return True
+    try:
+        return any(map(is_inside, await resolve(host, _PORTS["https"])))
+    except OSError:
+        return False
 
 
 class Fetcher:

@@ -31,6 +31,21 @@ async def registration(
     wall: Callable[[], float],
 ) -> Registration:
     """The client to sign in to `server` as. Raises SignInFailed."""
+    now = wall()
+    client = known(discovery, spec, kept, redirect_uri, now)
+    if client is not None:
+        return client
+    return await _register(discovery, redirect_uri, fetcher, server=server, now=now)
+
+
+def known(
+    discovery: Discovery,
+    spec: OAuthSpec,
+    kept: Registration | None,
+    redirect_uri: str,
+    now: float,
+) -> Registration | None:
+    """The client that needs no registering; None where there is none."""
     issuer, scopes = discovery.issuer, discovery.scopes
     if spec.client_id:
         return Registration(
@@ -44,9 +59,20 @@ async def registration(
         return Registration(
             issuer=issuer, client_id=spec.client_metadata_url, redirect_uri=redirect_uri
         )
-    if kept is not None and kept.made_here and kept.serves(issuer, redirect_uri, wall(), scopes):
+    if kept is not None and kept.made_here and kept.serves(issuer, redirect_uri, now, scopes):
         return kept
-    return await _register(discovery, redirect_uri, fetcher, server=server, now=wall())
+    return None
+
+
+def endpoint(discovery: Discovery) -> str:
+    """Where clients register by themselves. Raises SignInFailed."""
+    address = discovery.endpoints.registration
+    if address is None:
+        raise SignInFailed(
+            "Its authorization server registers no clients by itself.",
+            "Register mcpmux there, and put `oauth = { client_id = ... }` into its entry.",
+        )
+    return address
 
 
 def _method(discovery: Discovery) -> AuthMethod:
@@ -60,12 +86,7 @@ def _method(discovery: Discovery) -> AuthMethod:
 async def _register(
     discovery: Discovery, redirect_uri: str, fetcher: Fetcher, *, server: str, now: float
 ) -> Registration:
-    address = discovery.endpoints.registration
-    if address is None:
-        raise SignInFailed(
-            "Its authorization server registers no clients by itself.",
-            "Register mcpmux there, and put `oauth = { client_id = ... }` into its entry.",
-        )
+    address = endpoint(discovery)
     device = discovery.endpoints.device is not None
     wish = "none" if not discovery.auth_methods or "none" in discovery.auth_methods else None
     asked: dict[str, object] = {

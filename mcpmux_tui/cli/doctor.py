@@ -44,11 +44,13 @@ def doctor(name: str, config: Path | None, as_json: bool) -> None:
         print_json(found.model_dump(mode="json"))
     for check in () if as_json else found.checks:
         first, *rest = check.said.splitlines() or [""]
-        click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<10}  {first}")
+        click.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<12}  {first}")
         for line in rest:
-            click.echo(f"{'':<18}{line}")
+            click.echo(f"{'':<20}{line}")
         if check.fix:
-            click.echo(f"{'':<18}{check.fix}")
+            click.echo(f"{'':<20}{check.fix}")
+        if check.command:
+            click.echo(f"{'':<20}{check.command}")
     sys.exit(int(not all(check.ok for check in found.checks)))
 
 

@@ -14,6 +14,7 @@ from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.inputs import InputType
+from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.question import Field as QuestionField
 from mcpmux_tui.model.question import Question, Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
@@ -550,6 +551,10 @@ class Check(Frozen):
     said: str = ""
     fix: str = ""
     """What to do where it does not hold."""
+    mend: Mend | None = None
+    """What a door can do about it."""
+    command: str = ""
+    """The command that does the same."""
 
 
 class Checkup(Frozen):

@@ -344,7 +344,11 @@ class Hub:
         """Check one server, up to the first thing that does not hold. Raises ControlError."""
         supervisor = self.supervisor(name)
         checks = examine(
-            supervisor.spec, self._values, lambda: self._shown(supervisor), self.redactor.clean
+            supervisor.spec,
+            self._values,
+            self.sign_ins,
+            lambda: self._shown(supervisor),
+            self.redactor.clean,
         )
         return tuple([each async for each in checks])
 

@@ -11,7 +11,7 @@ from mcpmux_tui.control.protocol import Checkup
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.doctor import examine
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.engine.sign_ins import vault
+from mcpmux_tui.engine.sign_ins import SignIns, vault
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import Config
 from mcpmux_tui.text import one_line
@@ -23,9 +23,11 @@ from mcpmux_tui.vault.values import NamedValues
 class Alone:
     """Does for a command what the engine's doors do."""
 
-    def __init__(self, config: Config, kept: Vault) -> None:
+    def __init__(self, config: Config, kept: Vault, sign_ins: SignIns, redactor: Redactor) -> None:
         self._config = config
         self._vault = kept
+        self._sign_ins = sign_ins
+        self._redactor = redactor
 
     async def doctor(self, server: str) -> Checkup:
         """Check one server. Raises ControlError."""
@@ -34,15 +36,15 @@ class Alone:
             raise ControlError(
                 f"There is no server named {one_line(server)}.", "`mcpmux list` shows the names."
             )
-        redactor = Redactor()
+        redactor = self._redactor
         resolver = Resolver(
             os.environ,
             stored=NamedValues(self._vault, hide=redactor.hide),
             inputs=lambda: self._config.inputs,
             hide=redactor.hide,
         )
-        checks = [each async for each in examine(spec, resolver, lambda: None, redactor.clean)]
-        return Checkup(checks=tuple(checks))
+        checks = examine(spec, resolver, self._sign_ins, lambda: None, redactor.clean)
+        return Checkup(checks=tuple([each async for each in checks]))
 
 
 @asynccontextmanager
@@ -51,7 +53,10 @@ async def door(instance: Instance) -> AsyncIterator[Alone]:
     config = offline.load(instance)
     instance.prepare()
     kept = vault(instance.folder, config.vault)
+    redactor = Redactor()
+    sign_ins = SignIns(kept, instance.folder, hide=redactor.hide)
     try:
-        yield Alone(config, kept)
+        yield Alone(config, kept, sign_ins, redactor)
     finally:
+        await sign_ins.close()
         kept.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,7 +10,7 @@ from mcpmux_tui.config.resolve import Resolver
 from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.engine.sign_ins import SignIns, vault
+from mcpmux_tui.engine.sign_ins import SignIns, in_words, vault
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.spec import Config, HttpLaunch
@@ -38,11 +37,7 @@ class Signed(Frozen):
             return f"cannot tell: {self.trouble}"
         if not self.signed_in:
             return "not signed in"
-        account = f" as {self.account}" if self.account else ""
-        if self.expires_at is None:
-            return f"signed in{account}"
-        clock = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.expires_at))
-        return f"signed in{account}, token good until {clock}"
+        return in_words(self.account, self.expires_at)
 
 
 class Alone:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from mcpmux_tui.auth import revoke
-from mcpmux_tui.auth.grant import binding, item
+from mcpmux_tui.auth.grant import Registration, binding, item
 from mcpmux_tui.auth.record import Record
 from mcpmux_tui.auth.tokens import SignIn as Signed
 from mcpmux_tui.auth.tokens import TokenManager
@@ -127,6 +127,11 @@ class SignIns:
         await manager.load()
         return manager.sign_in
 
+    def registration(self, server: str, launch: HttpLaunch) -> Registration | None:
+        """Who mcpmux was to the authorization server at the last sign-in, after `look`."""
+        grant = self._manager(server, launch).grant
+        return None if grant is None else grant.registration
+
     async def begin(self, wish: Login, launch: HttpLaunch) -> LoginStep:
         """Begin a sign-in; a second wish for one gets the same. Raises McpmuxError."""
         server = wish.server
@@ -152,7 +157,7 @@ class SignIns:
         server = wish.server
         from mcpmux_tui.auth.callback import Callback
         from mcpmux_tui.auth.failed import ClientUnknown
-        from mcpmux_tui.auth.fetch import Fetcher, is_inside, resolve
+        from mcpmux_tui.auth.fetch import Fetcher, is_within
         from mcpmux_tui.auth.flow import SignIn, Wanted
 
         manager = self._manager(server, launch)
@@ -163,20 +168,14 @@ class SignIns:
         if self._callback is None:
             self._callback = Callback()
         host = urlsplit(launch.url).hostname or ""
-        inside = is_loopback(host)
-        if not inside:
-            try:
-                inside = any(map(is_inside, await resolve(host, 443)))
-            except OSError:
-                inside = False
         kept = manager.grant
         wanted = Wanted(server, launch.url, _binding(launch), launch.oauth, manager.challenge, kept)
-        sign_in = SignIn(wanted, self._callback, Fetcher(inside=inside))
+        sign_in = SignIn(wanted, self._callback, Fetcher(inside=await is_within(host)))
         try:
             pending = await sign_in.begin(
                 port=_port(kept.registration.redirect_uri if kept and kept.registration else None),
                 device=wish.device,
-                agreed=wish.agreed or (is_loopback(host) and inside),
+                agreed=wish.agreed or is_loopback(host),
                 scopes=wish.scopes,
             )
         except ClientUnknown:
@@ -325,6 +324,15 @@ class SignIns:
         self._failures[server] = error
         self._failed(server, str(error))
         self._changed(server)
+
+
+def in_words(account: str | None, expires_at: float | None) -> str:
+    """Who is signed in and for how long, for people."""
+    who = f"signed in as {account}" if account else "signed in"
+    if expires_at is None:
+        return who
+    clock = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires_at))
+    return f"{who}, token good until {clock}"
 
 
 def _none_under_way(server: str) -> ControlError:

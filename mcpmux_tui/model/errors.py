@@ -82,6 +82,7 @@ class InputMissing(McpmuxError):
             why = trouble.message.rstrip(".")
             super().__init__(f"{count} cannot be read: {', '.join(names)}. {why}.", trouble.hint)
         self.names = names
+        self.variables = variables or names
         self.trouble = trouble
 
 

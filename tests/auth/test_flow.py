@@ -242,6 +242,13 @@ async def test_a_server_that_wants_a_token_and_knows_no_sign_in_is_said_to() -> 
             await Visit(server).sign_in.begin(agreed=True)
 
 
+@pytest.mark.parametrize("resource", ["https://[x", "https://[::1/mcp"])
+async def test_an_address_that_is_none_ends_it_in_a_sentence(resource: str) -> None:
+    async with running(EvilAs(resource=resource)) as server:
+        with pytest.raises(SignInFailed, match="holds an address that is none"):
+            await Visit(server).sign_in.begin()
+
+
 @pytest.mark.behaviour("LIB-F13")
 async def test_no_sentence_holds_the_query_of_an_address() -> None:
     fetcher = Fetcher(inside=False, clients=clients, limits=QUICK)
@@ -337,7 +344,14 @@ async def test_without_pkce_there_is_no_sign_in_unless_the_config_allows_it() ->
 @pytest.mark.behaviour("C2", "C3")
 @pytest.mark.parametrize(
     "address",
-    ["http://as.example/x", "javascript:alert(1)", "file:///etc/passwd", "//x/y", "http://"],
+    [
+        "http://as.example/x",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "//x/y",
+        "http://",
+        "http://127.0.0.1:99999/x",
+    ],
 )
 @pytest.mark.parametrize(
     "endpoint", ["authorization_endpoint", "token_endpoint", "registration_endpoint"]

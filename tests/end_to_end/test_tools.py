@@ -64,12 +64,12 @@ def test_the_doctor_says_what_mends_a_server_with_and_without_an_engine(home: Ho
     config = ("--config", str(home.config))
     alone = home.run("doctor", "raw", *config)
     assert (alone.code, "ok    folder" in alone.out) == (0, True)
-    assert "server" not in alone.out
+    assert "initialize" not in alone.out
     missing = home.run("doctor", "missing", *config)
     assert (missing.code, "FAIL  command" in missing.out) == (1, True)
     assert "Install it" in missing.out
     with Served(home, "--port", "0"):
         eventually(lambda: home.rows()["raw"]["state"] == "connected", 15, "connected")
         checks = json.loads(home.run("doctor", "raw", "--json", *config).out)["checks"]
-        assert [check["name"] for check in checks][-1] == "server"
+        assert [check["name"] for check in checks][-1] == "list"
         assert home.run("doctor", "nobody", *config).code == 1

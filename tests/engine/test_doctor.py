@@ -9,11 +9,18 @@ import pytest
 
 from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import Health
 from tests.engine.test_hub import RAW, entry, running, until
 from tests.engine.test_sign_ins import SESSION, row
 from tests.fixtures.asgi import serving
 from tests.fixtures.evil_as import running as signing
+
+REMOTE = ["config", "values", "name", "connection", "answer"]
+SIGN_IN = [*REMOTE, "challenge", "metadata", "registration", "token"]
+LOCAL = [
+    "config", "values", "command", "folder", "version", "environment", "initialize", "list",
+]  # fmt: skip
 
 
 async def found(hub: Hub, name: str) -> tuple[list[str], Check]:
@@ -43,25 +50,29 @@ async def test_a_server_of_this_machine_is_checked_up_to_what_fails(tmp_path: Pa
     async with running(tmp_path, SESSION, *entries) as hub:
         await settled(hub)
         names, last = await found(hub, "good")
-        assert names == ["config", "values", "command", "folder", "server"]
-        assert (last.ok, last.said.startswith("connected, MCP")) == (True, True)
+        assert names == LOCAL
+        assert (last.ok, last.name) == (True, "list")
         names, last = await found(hub, "neither")
         assert (names, last.ok) == (["config"], False)
         assert "no `command`" in last.said
+        assert (last.mend, last.command) == (Mend.EDITOR, "")
         names, last = await found(hub, "lacks")
         assert names[-1] == "values"
         assert "KEY_X" in last.said
-        assert "mcpmux secret set KEY_X" in last.fix
+        assert (last.mend, last.command) == (Mend.VALUES, "mcpmux secret set KEY_X")
+        assert last.fix == "Enter it, or start mcpmux with MCPMUX_SECRET_KEY_X set."
         names, last = await found(hub, "missing")
         assert names[-1] == "command"
         assert "is in none of these folders:" in last.said
+        assert last.mend is Mend.EDIT
         names, last = await found(hub, "nowhere")
         assert (names[-1], "/no/such/folder" in last.said) == ("folder", True)
         names, last = await found(hub, "ends")
-        assert names[-1] == "server"
+        assert names[-1] == "initialize"
         assert "no db" in last.said
+        assert (last.mend, last.command) == (Mend.RETRY, "mcpmux restart ends")
         names, last = await found(hub, "off")
-        assert last.fix == "`mcpmux enable off` enables it."
+        assert (last.mend, last.command) == (Mend.ENABLE, "mcpmux enable off")
 
 
 async def test_a_remote_server_is_checked_up_to_what_fails(tmp_path: Path) -> None:
@@ -80,8 +91,9 @@ async def test_a_remote_server_is_checked_up_to_what_fails(tmp_path: Path) -> No
         async with running(tmp_path, SESSION, *entries) as hub:
             await settled(hub)
             names, last = await found(hub, "guarded")
-            assert names == ["config", "values", "name", "connection", "answer", "server"]
-            assert last.fix == "`mcpmux login guarded` signs in."
+            assert names == SIGN_IN
+            assert (last.said, last.mend) == ("Nobody is signed in.", Mend.SIGN_IN)
+            assert last.command == "mcpmux login guarded"
             names, last = await found(hub, "empty")
             assert (names[-1], "HTTP 404" in last.said) == ("answer", True)
             names, last = await found(hub, "closed")
@@ -92,6 +104,16 @@ async def test_a_remote_server_is_checked_up_to_what_fails(tmp_path: Path) -> No
             assert names[-1] in {"TLS", "answer"}
             assert not last.ok
             assert row(hub, "guarded").state is Health.NEEDS_SIGN_IN
+
+
+async def test_a_list_that_cannot_be_had_fails_after_initialize(tmp_path: Path) -> None:
+    late = f"{entry('late')}deadlines = {{ list = 0.000001 }}\n"
+    async with running(tmp_path, SESSION, late) as hub:
+        await until(hub, lambda: row(hub, "late").state is Health.DEGRADED)
+        names, last = await found(hub, "late")
+    assert (names, last.ok) == (LOCAL, False)
+    assert "No answer to tools/list" in last.said
+    assert (last.mend, last.command) == (Mend.RETRY, "mcpmux restart late")
 
 
 @pytest.mark.behaviour("F7")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from textual.screen import Screen
+
 from mcpmux_tui.control.protocol import (
     Check,
     Checkup,
@@ -12,10 +15,15 @@ from mcpmux_tui.control.protocol import (
     Outcome,
 )
 from mcpmux_tui.model.channel import Kind
+from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.question import Field
 from mcpmux_tui.model.server import Action, Health
+from mcpmux_tui.model.settings import UiSettings
+from mcpmux_tui.ui.dialogs.doctor import DoctorDialog
 from mcpmux_tui.ui.dialogs.edit import EditDialog
+from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
 from mcpmux_tui.ui.dialogs.try_item import TryDialog
+from mcpmux_tui.ui.dialogs.values import ValuesDialog
 from mcpmux_tui.ui.screens.server import ServerScreen
 from tests.ui.driving import driving
 from tests.ui.fake_engine import FakeEngine, item, server
@@ -116,6 +124,52 @@ async def test_w_says_why_a_server_is_red_and_c_does_what_the_row_suggests(tmp_p
         assert "Install it." in driver.text
         await driver.press("c")
         await driver.until(lambda: engine.acts == [("gh", Action.RETRY)])
+
+
+@pytest.mark.parametrize(
+    ("mend", "key", "label", "dialog"),
+    [
+        (Mend.SIGN_IN, "c", "c Sign in  e Edit  r Again", SignInDialog),
+        (Mend.VALUES, "n", "n Values  c Enable  e Edit  r Again", ValuesDialog),
+        (Mend.EDIT, "e", "e Edit  c Enable  r Again", EditDialog),
+    ],
+)
+async def test_the_key_that_mends_a_failed_check_comes_first_and_does_it(
+    tmp_path: Path, mend: Mend, key: str, label: str, dialog: type[Screen[object]]
+) -> None:
+    engine = FakeEngine([server("gh", Health.DISABLED)])
+    engine.checkup = Checkup(checks=(Check(name="token", ok=False, said="no", mend=mend),))
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("w")
+        await driver.shows(label)
+        await driver.press(key)
+        await driver.until(lambda: isinstance(driver.app.screen, dialog))
+        assert engine.acts == []
+
+
+async def test_a_row_is_mended_by_its_own_action_and_other_keys_do_nothing(tmp_path: Path) -> None:
+    engine = FakeEngine([server("gh", Health.DISABLED)])
+    checks = (Check(name="initialize", ok=False, said="disabled", mend=Mend.ENABLE),)
+    engine.checkup = Checkup(checks=checks)
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("w")
+        await driver.shows("c Enable  e Edit  r Again")
+        await driver.press("n", "E")
+        assert isinstance(driver.app.screen, DoctorDialog)
+        await driver.press("c")
+        await driver.until(lambda: engine.acts == [("gh", Action.ENABLE)])
+
+
+async def test_a_key_set_anew_mends_as_it_does_on_the_row(tmp_path: Path) -> None:
+    engine = FakeEngine([server("gh", Health.NEEDS_INPUT)])
+    engine.update(ui=UiSettings(keys={"server.secrets": ("f4",)}))
+    checks = (Check(name="values", ok=False, said="missing", mend=Mend.VALUES),)
+    engine.checkup = Checkup(checks=checks)
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("w")
+        await driver.shows("f4 Values  c Enter values  e Edit")
+        await driver.press("f4")
+        await driver.until(lambda: isinstance(driver.app.screen, ValuesDialog))
 
 
 async def test_e_edits_the_entry_of_what_was_checked(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,22 +14,24 @@ from textual.widgets import Static
 
 from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import ServerSnapshot
 from mcpmux_tui.ui.content import fit, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keys import CONNECT, EDIT, EDITOR, VALUES
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
-_MARK, _NAME = 6, 12
+_MARK, _NAME = 6, 14
+_MENDS = (CONNECT, VALUES, EDIT, EDITOR)
 
 
 class DoctorDialog(Dialog[None]):
-    """Looks, and says what it found; `c` does what the row suggests."""
+    """Looks, and says what it found; the key it names mends that, as it does on the row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "suggested", "Mend", id="doctor.suggested"),
-        Binding("e", "edit", "Edit", id="doctor.edit"),
+        *(replace(key.binding, action=f"mend('{key.id}')") for key in _MENDS),
         Binding("r", "again", "Again", id="doctor.again"),
     ]
 
@@ -38,24 +41,35 @@ class DoctorDialog(Dialog[None]):
         server: ServerSnapshot,
         glyphs: Glyphs,
         *,
-        suggested: Callable[[], None],
-        edit: Callable[[], None],
+        mend: Callable[[Mend | None], None],
     ) -> None:
+        """`mend` is told what to do; None: what the row suggests."""
         super().__init__()
         self._engine = engine
         self._server = server
         self._glyphs = glyphs
-        self._suggested = suggested
-        self._edit = edit
+        self._mend = mend
+        self._offered: Mend | None = None
 
     def compose(self) -> ComposeResult:
-        action = self._server.action
         with Vertical(classes="box") as box:
             box.border_title = line(f"Why is {self._server.name} {self._server.state.word}?")
-            key = f"c {action.label}  " if action is not None else ""
-            box.border_subtitle = self.pressed(f"{key}e Edit  r Again  esc Back")
+            box.border_subtitle = self._keys()
             with Scrolled(id="fields"):
                 yield Static("", id="text", markup=False)
+
+    def _keys(self) -> Content:
+        """What can be pressed; what mends the check that failed comes first."""
+        action = self._server.action
+        labels = {CONNECT.id: action.label} if action is not None else {}
+        if self._server.transport is not None:
+            labels[EDIT.id] = EDIT.label
+        if self._offered is not None:
+            labels[self._offered.key] = self._offered.label
+        first = self._offered.key if self._offered is not None else CONNECT.id
+        keys = sorted((key for key in _MENDS if key.id in labels), key=lambda key: key.id != first)
+        mends = "".join(f"{key.shown} {labels[key.id]}  " for key in keys)
+        return self.pressed(f"{mends}r Again  esc Back")
 
     def on_mount(self) -> None:
         """Look."""
@@ -75,17 +89,21 @@ class DoctorDialog(Dialog[None]):
             text.update(plain(str(error), "$error"))
             return
         text.update(Content("\n").join(map(_told, found.checks)))
+        self._offered = next((each.mend for each in found.checks if each.mend), None)
+        self.query_one(".box", Vertical).border_subtitle = self._keys()
 
-    def action_suggested(self) -> None:
-        """Leave, and do what the row suggests."""
-        if self._server.action is not None:
-            self.dismiss(None)
-            self.app.call_later(self._suggested)
-
-    def action_edit(self) -> None:
-        """Leave, and edit the entry."""
+    def action_mend(self, key: str) -> None:
+        """Leave, and do what a key says."""
+        if self._offered is not None and self._offered.key == key:
+            mend: Mend | None = self._offered
+        elif key == CONNECT.id and self._server.action is not None:
+            mend = None
+        elif key == EDIT.id:
+            mend = Mend.EDIT
+        else:
+            return
         self.dismiss(None)
-        self.app.call_later(self._edit)
+        self.app.call_later(self._mend, mend)
 
 
 def _told(check: Check) -> Content:

@@ -7,6 +7,7 @@ from functools import partial
 
 from mcpmux_tui.control.protocol import DraftKept
 from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ServerSnapshot
 from mcpmux_tui.ui import editor
 from mcpmux_tui.ui.dialogs.confirm import LogOutDialog
@@ -86,15 +87,21 @@ class ServerPage(Page):
     def action_doctor(self) -> None:
         """Check the server in order."""
         if not self.refused(DOCTOR) and (server := self.selected) is not None:
-            self.app.push_screen(
-                DoctorDialog(
-                    self.door.engine,
-                    server,
-                    self.door.glyphs,
-                    suggested=self.action_suggested,
-                    edit=self.action_edit,
-                )
-            )
+            engine, glyphs = self.door.engine, self.door.glyphs
+            self.app.push_screen(DoctorDialog(engine, server, glyphs, mend=self._mend))
+
+    def _mend(self, mend: Mend | None) -> None:
+        match mend:
+            case Mend.SIGN_IN if (server := self.selected) is not None:
+                self.app.push_screen(self.sign_in_dialog(server.name))
+            case Mend.VALUES:
+                self.action_enter_values()
+            case Mend.EDIT:
+                self.action_edit()
+            case Mend.EDITOR:
+                self.action_editor()
+            case _:
+                self.action_suggested()
 
     def action_move_secrets(self) -> None:
         """Move the server's plain secrets to the keyring, after a yes."""
