@@ -54,11 +54,11 @@ class DoctorDialog(Dialog[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box") as box:
             box.border_title = line(f"Why is {self._server.name} {self._server.state.word}?")
-            box.border_subtitle = self._keys()
+            box.border_subtitle = self.pressed(self._keys())
             with Scrolled(id="fields"):
                 yield Static("", id="text", markup=False)
 
-    def _keys(self) -> Content:
+    def _keys(self) -> str:
         """What can be pressed; what mends the check that failed comes first."""
         action = self._server.action
         labels = {CONNECT.id: action.label} if action is not None else {}
@@ -69,7 +69,7 @@ class DoctorDialog(Dialog[None]):
         first = self._offered.key if self._offered is not None else CONNECT.id
         keys = sorted((key for key in _MENDS if key.id in labels), key=lambda key: key.id != first)
         mends = "".join(f"{key.shown} {labels[key.id]}  " for key in keys)
-        return self.pressed(f"{mends}r Again  esc Back")
+        return f"{mends}r Again  esc Back"
 
     def on_mount(self) -> None:
         """Look."""
@@ -90,7 +90,7 @@ class DoctorDialog(Dialog[None]):
             return
         text.update(Content("\n").join(map(_told, found.checks)))
         self._offered = next((each.mend for each in found.checks if each.mend), None)
-        self.query_one(".box", Vertical).border_subtitle = self._keys()
+        self.query_one(".box", Vertical).border_subtitle = self.pressed(self._keys())
 
     def action_mend(self, key: str) -> None:
         """Leave, and do what a key says."""
