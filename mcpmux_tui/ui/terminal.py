@@ -7,7 +7,9 @@ second reader that nothing ends.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import select
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +19,8 @@ from textual.drivers.linux_driver import LinuxDriver
 _KEEP_TITLE = "\x1b[22;2t"
 _GIVE_TITLE_BACK = "\x1b[23;2t"
 """xterm's stack of titles; others ignore these."""
+_LOOK = 1.0
+"""Seconds between two looks at whether the terminal is still there."""
 
 
 class Output:
@@ -65,6 +69,7 @@ class TerminalDriver(LinuxDriver):
         size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._next_look: asyncio.TimerHandle | None = None
         if self._file is not None:
             # The writer thread uses no more of a stream than this has.
             self._file = Output(self._file)  # type: ignore[assignment]
@@ -73,12 +78,27 @@ class TerminalDriver(LinuxDriver):
         """Keep the window's title aside."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self.write(_KEEP_TITLE)
+        self._look()
 
     def stop_application_mode(self) -> None:
         """Give the window its title back."""
         super().stop_application_mode()
+        if self._next_look is not None:
+            self._next_look.cancel()
         self.write(_GIVE_TITLE_BACK)
         self.flush()
+
+    def _look(self) -> None:
+        """End the app when nobody is at the other end: reads there may end without an error.
+
+        Textual would read on for ever, at the cost of a whole core.
+        """
+        poll = select.poll()
+        poll.register(self.fileno, 0)
+        if poll.poll(0):
+            self._app.exit()
+        else:
+            self._next_look = self._loop.call_later(_LOOK, self._look)
 
     def show_title(self, title: str) -> None:
         """Set the window's title, which is our own words and signs alone."""

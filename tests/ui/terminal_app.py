@@ -28,7 +28,8 @@ class CrashingEngine(FakeEngine):
 
 
 async def main() -> int:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if "stray" not in sys.argv:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     kind = CrashingEngine if "crash" in sys.argv else FakeEngine
     left = await run(kind(every_state()), owner=True, state=Path(sys.argv[1]))
     return left.code

@@ -201,3 +201,11 @@ async def test_a_storm_of_sizes_ends_in_the_right_picture(tmp_path: Path) -> Non
             await screen.shows(text)
         screen.press(b"q")
         assert await screen.ended() == 0
+
+
+@pytest.mark.behaviour("T2")
+async def test_a_terminal_that_goes_without_a_signal_ends_the_app_too(tmp_path: Path) -> None:
+    async with terminal(tmp_path, "stray") as screen:
+        await screen.shows(b"github")
+        screen.hang_up()
+        await screen.ended()
