@@ -63,7 +63,7 @@ STEPS = (
     ("w", "ok"), (ESC, CLOSED),
     # One server, tab by tab.
     ("\r", "alone, under"),
-    ("]", "takes 2 values"),
+    ("]", "takes 2 arguments"),
     ("\r", "ctrl+r Run"), ("\x12", "said-text"), ("\x14", '"content"'), ("\x19", "copied"),
     ("\x05", "Arguments as JSON"), (ESC, CLOSED),
     ("j", "evil__fail"), ("\r", "ctrl+r Run"), ("\x12", "failed-text"), (ESC, CLOSED),
@@ -71,14 +71,15 @@ STEPS = (
     ("j", "evil__ask"), ("\r", "ctrl+r Run"), ("\x12", "f2 answers"),
     ("\x1bOQ", "asked-title"), ("\x13", "said-text"), (ESC, CLOSED),
     (" ", "space Offer"), (" ", "space Hide"), ("y", "copied"),
-    ("]", "takes 1 value"), ("\r", "ctrl+r Run"), ("\x12", "prompt-text"), (ESC, CLOSED),
+    ("]", "takes 1 argument"), ("\r", "ctrl+r Run"), ("\x12", "prompt-text"), (ESC, CLOSED),
     ("]", "about-note"), ("\r", "resource-text"), (ESC, CLOSED),
-    ("j", "takes 1 value"), ("\r", "ctrl+r Run"), ("x\x12", "resource-text"), (ESC, CLOSED),
+    ("j", "takes 1 argument"), ("\r", "ctrl+r Run"), ("x\x12", "resource-text"), (ESC, CLOSED),
     ("]", "stderr-line"), ("w", ""), ("p", ""), ("/", "text to find"),
     ("line\r", "space Follow"), ("y", "copied"),
     ("]", "variable"),
     # All servers'.
-    ("2", "takes 2 values"), ("/", "a description"), ("fail\r", "!about-say"), (ESC, "about-say"),
+    ("2", "takes 2 arguments"), ("/", "a description"), ("fail\r", "!about-say"),
+    (ESC, "about-say"),
     ("4", "last-words"), ("w", ""),
     ("1", "its-name"),
 )  # fmt: skip

@@ -48,6 +48,7 @@ class Server:
         return next(each for each in tools if each["name"] == self.tool(name))
 
 
+LIST_CHANGED = "notifications/tools/list_changed"
 Feature = Callable[[Server], Awaitable[None]]
 FEATURES: dict[str, Feature] = {}
 
@@ -136,13 +137,22 @@ async def cancellation(server: Server) -> None:
     await until(1, cancelled + 1)
 
 
+async def _hears_more(client: Peer, than: int) -> None:
+    await client.until(lambda _: len(client.heard) > than)
+
+
 @feature
 async def changed_lists(server: Server) -> None:
-    await server.client.listen()
+    client = server.client
+    await client.listen()
     grown = await server.text("grow")
-    method = "notifications/tools/list_changed"
-    await server.client.until(lambda each: each["method"] == method)
-    await server.own_tool(grown)
+    while True:
+        # Of several servers, each may have told of a change.
+        told = len(client.heard)
+        if any(each["name"] == server.tool(grown) for each in await server.listed("tools")):
+            break
+        await _hears_more(client, told)
+    await client.until(lambda each: each["method"] == LIST_CHANGED)
     assert await server.text(grown) == "grown"
 
 
