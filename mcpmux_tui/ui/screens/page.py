@@ -134,7 +134,7 @@ class Page(Screen[None]):
     def show(self, snapshot: EngineSnapshot) -> None:
         """Show what the engine says now."""
         ended = self.door.ended
-        self.query_one(Header).snapshot = _without_counts(snapshot) if ended else snapshot
+        self.query_one(Header).show(_without_counts(snapshot) if ended else snapshot)
         self.query_one(Banner).show(snapshot, ended=ended)
         self.show_keys()
 

@@ -97,7 +97,7 @@ class ServersScreen(ServerPage):
             self.set_class(not snapshot.servers, "-empty")
             self.set_focus(self.home)
         self._go_to_awaited()
-        self._follow_cursor()
+        self._show_details()
         super().show(snapshot)
 
     def _look_for_imports(self) -> None:
@@ -115,9 +115,12 @@ class ServersScreen(ServerPage):
 
     @on(ServerList.Moved)
     def _follow_cursor(self) -> None:
+        self._show_details()
+        self.show_keys()
+
+    def _show_details(self) -> None:
         # What is known of a server is no longer so without an engine.
         self.query_one(DetailPane).show(None if self.door.ended else self.selected)
-        self.show_keys()
 
     @on(ServerList.Opened)
     def _opened(self, event: ServerList.Opened) -> None:

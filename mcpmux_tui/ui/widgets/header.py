@@ -24,6 +24,14 @@ class Header(Widget):
     def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
         self._glyphs = glyphs
+        self._told: tuple[object, ...] = ()
+
+    def show(self, snapshot: EngineSnapshot) -> None:
+        """Show what the engine says now; drawn anew only where this line says otherwise."""
+        states = tuple(server.state for server in snapshot.servers)
+        told = (snapshot.demo, snapshot.proxy, states)
+        if told != self._told:
+            self._told, self.snapshot = told, snapshot
 
     class AddressClicked(Message):
         """The proxy's address was clicked."""
