@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.command import Provider
+from textual.errors import NoWidget
 from textual.notifications import Notify
 from textual.widgets import Input
 
@@ -197,7 +198,20 @@ class McpmuxApp(CrashGuard):
                 # Nobody has used it: what is typed into a field does not come back from there.
                 field.insert_text_at_cursor(event.character)
                 return
+        if isinstance(event, events.MouseDown | events.MouseMove) and self._under_is_gone(event):
+            # Textual looks for the parent of what is under the pointer, also where it has none.
+            return
         await super().on_event(event)
+
+    def _under_is_gone(self, event: events.MouseEvent) -> bool:
+        """Whether the pointer is on something drawn that has been taken away since."""
+        if event.is_forwarded:
+            return False
+        try:
+            widget, _ = self.screen.get_widget_at(event.x, event.y)
+        except NoWidget:
+            return False
+        return widget.parent is None
 
     def on_notify(self, event: Notify) -> None:
         """Keep the toasts few."""

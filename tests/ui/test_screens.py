@@ -32,6 +32,7 @@ from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.server import ServerScreen
 from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
+from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.field_row import FieldRow
 from mcpmux_tui.ui.widgets.log_view import MOST, LogView
 from tests.ui.driving import Driver, driving
@@ -508,3 +509,19 @@ async def test_a_pause_at_the_end_of_a_log_holds_while_lines_pour_in(tmp_path: P
         await ui.pilot.pause()
         assert not view.following
         assert "space Follow" in ui.footer
+
+
+async def test_a_click_on_a_message_that_has_just_gone_is_no_crash(tmp_path: Path) -> None:
+    async with driving(offers(), tmp_path) as ui:
+        toast(ui.app, "Long lines are shown whole.")
+        await ui.shows("Long lines are shown whole.")
+        message = ui.app.screen.query("Toast").first()
+        place = message.content_region.offset
+        await message.remove()
+        assert ui.app.screen.get_widget_at(*place)[0] is message  # Still drawn.
+        for kind in (events.MouseDown, events.MouseMove, events.MouseUp):
+            await ui.app.on_event(
+                kind(None, *place, 0, 0, button=1, shift=False, meta=False, ctrl=False)
+            )
+        await ui.press("2")
+        await ui.until(lambda: isinstance(ui.app.screen, ToolsScreen))
