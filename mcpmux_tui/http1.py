@@ -10,6 +10,9 @@ import re
 from typing import Final, Protocol
 
 EVENTS: Final = b"text/event-stream"
+FRESH: Final = 4.0
+"""Seconds a connection may have been idle to be used again: common servers close one after five,
+and a request that meets the end of its connection may have been worked on."""
 Field = tuple[bytes, bytes]
 _HEAD_LIMIT: Final = 64 * 1024
 _BODY_LIMIT: Final = 64 * 1024 * 1024

@@ -11,13 +11,10 @@ from typing import Final
 from mcpmux_tui import __version__
 from mcpmux_tui.bridge.pipes import Gate
 from mcpmux_tui.bridge.trouble import Lost, NotSent
-from mcpmux_tui.http1 import Broken, Closed, Connection, Response
+from mcpmux_tui.http1 import FRESH, Broken, Closed, Connection, Response
 
 JSON: Final = b"application/json"
 CONNECT_LIMIT: Final = 10.0
-FRESH: Final = 4.0
-"""Seconds a connection may have been idle to be used again: common servers close one after five,
-and a request that meets the end of its connection may have been worked on."""
 
 
 @dataclass(frozen=True, slots=True)

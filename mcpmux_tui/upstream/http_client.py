@@ -129,7 +129,7 @@ class HttpClient:
                 limits=httpx2.Limits(max_connections=1, keepalive_expiry=_EXPIRY),
                 follow_redirects=False,
                 transport=(
-                    KeptTransport(self._limits.connect, _EXPIRY)
+                    KeptTransport(self._limits.connect)
                     if self.url.scheme == "http" and is_loopback(host)
                     else None
                 ),

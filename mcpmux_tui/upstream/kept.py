@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator
 
 import httpx2
 
-from mcpmux_tui.http1 import Broken, Closed, Connection, Response
+from mcpmux_tui.http1 import FRESH, Broken, Closed, Connection, Response
 
 
 class KeptTransport(httpx2.AsyncBaseTransport):
     """One request at a time, on one connection that is used again while it lasts."""
 
-    def __init__(self, connect: float, keep: float) -> None:
-        """`connect` and `keep`: seconds a connect may take, and an idle connection is trusted."""
+    def __init__(self, connect: float) -> None:
+        """`connect`: seconds a connect may take."""
         self._connect = connect
-        self._keep = keep
         self._connection: Connection | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -43,7 +42,7 @@ class KeptTransport(httpx2.AsyncBaseTransport):
         connection = self._connection
         if connection is None or not connection.usable:
             return None
-        if asyncio.get_running_loop().time() - connection.idle_since > self._keep:
+        if asyncio.get_running_loop().time() - connection.idle_since > FRESH:
             connection.abort()
             return None
         return connection
