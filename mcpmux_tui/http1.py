@@ -274,6 +274,7 @@ class Connection(asyncio.Protocol):
             return
         response.end()
         if self._keep:
+            self.idle_since = asyncio.get_running_loop().time()
             self._owner.free(self)
         elif self._transport is not None:
             self._transport.close()

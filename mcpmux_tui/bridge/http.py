@@ -96,7 +96,6 @@ class Pool:
 
     def free(self, connection: Connection) -> None:
         """Implements Owner."""
-        connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 
     def lost(self, connection: Connection, transport: asyncio.Transport) -> None:

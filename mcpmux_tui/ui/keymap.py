@@ -146,7 +146,8 @@ def _below(cls: type[Widget]) -> list[type[Widget]]:
         if sub.__module__.startswith(_OURS):
             found[sub] = None
         found |= dict.fromkeys(_below(sub))
-    return list(found)
+    # Not by which was imported first: of an action on several screens the first one's label counts.
+    return sorted(found, key=lambda each: (each.__module__, each.__qualname__), reverse=True)
 
 
 def _bindings(node: type[DOMNode]) -> Iterator[Binding]:

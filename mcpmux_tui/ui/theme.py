@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from textual.color import Color
 from textual.theme import Theme
@@ -36,7 +37,8 @@ LIGHT = Theme(
     dark=False,
     variables={"muted": "#566270", "rule": "#b3bfcb"},
 )
-CB_DARK = Theme(
+CB_DARK = replace(
+    DARK,
     name="mcpmux-cb-dark",
     primary="#a9bacb",
     secondary="#c3d0dc",
@@ -44,13 +46,9 @@ CB_DARK = Theme(
     success="#62aaff",
     warning="#f7d95c",
     error="#ff8a2b",
-    foreground="#e4e9ef",
-    background="#10151b",
-    surface="#161c24",
-    panel="#222b36",
-    variables={"muted": "#8f9baa", "rule": "#3a4655"},
 )
-CB_LIGHT = Theme(
+CB_LIGHT = replace(
+    LIGHT,
     name="mcpmux-cb-light",
     primary="#46586b",
     secondary="#33475b",
@@ -58,12 +56,6 @@ CB_LIGHT = Theme(
     success="#0a56c2",
     warning="#7a5c00",
     error="#6f2300",
-    foreground="#1d242c",
-    background="#fbfcfd",
-    surface="#f0f3f6",
-    panel="#dfe6ed",
-    dark=False,
-    variables={"muted": "#566270", "rule": "#b3bfcb"},
 )
 """For eyes that do not tell red from green: healthy is blue, trouble yellow and orange."""
 _ANSI_DARK = {

@@ -69,7 +69,6 @@ class KeptTransport(httpx2.AsyncBaseTransport):
 
     def free(self, connection: Connection) -> None:
         """Implements Owner."""
-        connection.idle_since = asyncio.get_running_loop().time()
 
     def lost(self, connection: Connection, transport: asyncio.Transport) -> None:
         """Implements Owner."""
