@@ -1,7 +1,7 @@
 """The one MCP server that clients see: both protocol eras on one path, raw bytes, one port.
 
-listener    sockets of our own, uvicorn's HTTP protocol on them, an orderly end
-connection  that protocol with deadlines: slow and silent clients are let go
+listener    connections on sockets of our own, an orderly end
+connection  HTTP/1.1 on one of them, with deadlines: slow and silent clients are let go
 guard       who may come in: Host, Origin, token, sizes; before the body is read
 http        one exchange: body in, JSON or an event stream out
 legacy      2024-11-05 to 2025-11-25: `initialize`, sessions, GET streams

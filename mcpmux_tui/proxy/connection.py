@@ -1,106 +1,246 @@
-"""uvicorn's HTTP/1.1 protocol with deadlines and caps.
+"""HTTP/1.1 on one client's connection, with a deadline for all that is missing.
 
-uvicorn waits without limit for the rest of a header or body, and a silent connection costs a
-client nothing. Here each stage of a request has a deadline that a trickle of bytes does not move,
-and the number of connections is bounded. Timers run only while something is missing: a request
-that arrives whole costs none.
+httptools reads; requests are answered one after the other. Each stage of a request has a deadline
+that a trickle of bytes does not move, and the number of connections is bounded. A request that
+arrives whole costs no timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from enum import Enum, auto
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Final
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
-from uvicorn.server import ServerState
 
+from mcpmux_tui.proxy.http import TEXT, Exchange, Head, response
 from mcpmux_tui.proxy.limits import Limits
 
-Header = tuple[bytes, bytes]
+Serve = Callable[[Exchange], Coroutine[None, None, None]]
+
+_HEADER: Final = object()
+_UNREAD: Final = 64 * 1024
+"""Bytes of a body that nobody has asked for yet."""
 
 
-class _Stage(Enum):
-    HEADER = auto()
-    BODY = auto()
-    WHOLE = auto()
+class Connection(asyncio.Protocol):
+    """One client's connection.
 
-
-class Connection(HttpToolsProtocol):
-    """One client's connection; the application finds it in the scope's state."""
+    `serve` answers an exchange, in a task that is among `tasks` meanwhile.
+    """
 
     def __init__(
         self,
-        config: Config,
-        server_state: ServerState,
+        serve: Serve,
         limits: Limits,
         peers: set[Connection],
+        tasks: set[asyncio.Task[None]],
     ) -> None:
-        super().__init__(config, server_state, {"connection": self})
         self.gone = False
         self.on_gone: Callable[[], object] | None = None
-        """Called when the client goes away; set by the application while it serves a request."""
-        self.whole_at = self.loop.time()
-        """When the last whole request arrived, else when the connection was made."""
-        self.passed: object = None
-        """What of the last request's header the guard has let in."""
+        """Called when the client goes away; set by who serves a request."""
+        self.stopping = False
+        """Whether the answer under way is the last one."""
+        self.transport: asyncio.Transport
+        self.tasks = tasks
+        self._serve = serve
         self._limits = limits
         self._peers = peers
-        self._stage = _Stage.HEADER
-        self._turn = 0
-        self._owed = 0  # answers; more than one where a client pipelines
-        self._header_bytes = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timed: tuple[int, _Stage] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        # What follows a request that was to be the last one is left unread, and no error.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._stall: asyncio.TimerHandle | None = None
-
-    @property
-    def closing(self) -> bool:
-        """Whether the connection is on its way out."""
-        return self.transport.is_closing()
+        # The request that is being read.
+        self._url = b""
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._length: bytes | None = None
+        self._head: Head | None = None
+        self._in_header = False
+        self._header_bytes = 0
+        self._incoming: Exchange | None = None
+        """Its body is not whole yet."""
+        # Those that are being answered.
+        self._current: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        """Others that came before it was, where a client pipelines."""
+        # The deadline.
+        self._whole_at = self._loop.time()
+        """When the last whole request arrived, else when the connection was made."""
+        self._missing: object = _HEADER
+        """What the deadline is for: the header, or the exchange whose body is not whole."""
+        self._patience = 0.0
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def serving(self) -> bool:
         """Whether a whole request is being answered."""
-        return self._stage is _Stage.WHOLE and self._owed > 0
+        return self._current is not None and self._current is not self._incoming
 
     @property
     def stalled(self) -> bool:
         """Whether the client has stopped reading its answer."""
-        return self.flow.write_paused
+        return not self._writable.is_set()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    @property
+    def idle_since(self) -> float:
+        """When the last whole request arrived, in the loop's time."""
+        return self._whole_at
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make room for the newcomer, and give it a deadline."""
-        super().connection_made(transport)
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a connection needs a stream")
+        self.transport = transport
         self._peers.add(self)
         _make_room(self._peers, self._limits.connections)
-        self._watch()
+        self._expect(self._limits.header_wait)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request in progress."""
-        super().connection_lost(exc)
         self._peers.discard(self)
         self.gone = True
-        self._stop_timer()
+        self._due = None
+        if self._timer is not None:
+            self._timer.cancel()
         self._end_stall()
+        self._writable.set()
+        self._waiting.clear()
+        del self._parser  # each knows the other
+        if self._current is not None:
+            self._current.arrived()
         if self.on_gone is not None:
             self.on_gone()
 
+    def shutdown(self) -> None:
+        """Close, once the answer under way is written."""
+        self.stopping = True
+        if self._current is None:
+            self.transport.close()
+
+    # Reading
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; what is not HTTP ends the connection."""
+        in_header = self._in_header
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing here can be upgraded to: the guard refuses, then the connection closes.
+            self._incoming = None
+        except httptools.HttpParserError:
+            self._refuse(400, b"This is not HTTP/1.1.")
+            return
+        if in_header and self._in_header:
+            self._header_bytes += len(data)
+            if self._header_bytes > self._limits.header_bytes:
+                self._refuse(431, b"The request header is too large.")
+                return
+        self._watch()
+
+    def on_message_begin(self) -> None:
+        """A header has begun."""
+        self._in_header = True
+        self._url, self._lines, self._length = b"", [], None
+
+    def on_url(self, url: bytes) -> None:
+        """The target, or a part of it."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One line of the header; the parser lets no second length pass."""
+        name = name.lower()
+        if name == b"content-length":
+            self._length = value
+        else:
+            self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The header is whole: whoever answers may begin."""
+        self._in_header = False
+        self._header_bytes = 0
+        self._missing = None
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        head = self._head
+        if head is None or not head.equals(method, self._url, version, self._lines):
+            path = httptools.parse_url(self._url).path or b"/"
+            head = self._head = Head(method, self._url, path, version, self._lines)
+        parser = self._parser
+        lasting = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        exchange = Exchange(self, head, self._length, lasting=lasting)
+        self._incoming = exchange
+        if self._current is None and not self._waiting and not self.stalled:
+            self._start(exchange)
+        else:
+            self._waiting.append(exchange)
+            self.transport.pause_reading()
+
+    def on_body(self, data: bytes) -> None:
+        """Some of the body; nobody reads that of a request which is answered already."""
+        exchange = self._incoming
+        if exchange is not None and not exchange.finished:
+            exchange.feed(data)
+            if exchange.unread > _UNREAD and not exchange.reading:
+                self.transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        exchange, self._incoming, self._missing = self._incoming, None, None
+        self._whole_at = self._loop.time()
+        if exchange is not None:
+            exchange.whole = True
+            exchange.arrived()
+            if exchange.finished:
+                self._expect(self._limits.keep_alive)
+
+    # Answering
+
+    def _start(self, exchange: Exchange) -> None:
+        self._current = exchange
+        task = self._loop.create_task(self._serve(exchange))
+        self.tasks.add(task)
+        task.add_done_callback(exchange.served)
+
+    def finished(self, exchange: Exchange) -> None:
+        """An exchange is answered: go on with the next one."""
+        self._current = None
+        if self.stopping or not exchange.lasting:
+            self.transport.close()
+        elif self._waiting:
+            self._go_on()
+        else:
+            if exchange is self._incoming:
+                # Wait only a moment for the rest of a body that nobody will read.
+                self._expect(self._limits.linger)
+            elif not self._in_header:
+                self._expect(self._limits.keep_alive)
+            self.transport.resume_reading()
+
+    def _go_on(self) -> None:
+        if self._waiting and self._current is None and not self.stalled:
+            self._start(self._waiting.popleft())
+            if not self._waiting:
+                self.transport.resume_reading()
+
     def pause_writing(self) -> None:
         """The client has stopped reading its answer, or reads slowly."""
-        super().pause_writing()
+        self._writable.clear()
         self._watch_stall()
 
     def resume_writing(self) -> None:
         """The client reads on."""
-        super().resume_writing()
+        self._writable.set()
         self._end_stall()
+        self._go_on()
+
+    async def drain(self) -> None:
+        """Wait until the client reads on, or is gone."""
+        if not self._writable.is_set():
+            await self._writable.wait()
 
     def _watch_stall(self) -> None:
         left = self.transport.get_write_buffer_size()
@@ -111,128 +251,62 @@ class Connection(HttpToolsProtocol):
             else:
                 self.transport.abort()
 
-        self._stall = self.loop.call_later(self._limits.write_wait, look)
+        self._stall = self._loop.call_later(self._limits.write_wait, look)
 
     def _end_stall(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser; what is not HTTP ends the connection."""
-        self._unset_keepalive_if_required()
-        in_header = self._stage is _Stage.HEADER
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Nothing here can be upgraded to: the guard refuses, then the connection closes.
-            self._stage = _Stage.WHOLE
-        except httptools.HttpParserError:
-            self._refuse(400, "This is not HTTP/1.1.")
-            return
-        self._header_bytes += len(data) if in_header and self._stage is _Stage.HEADER else 0
-        if self._header_bytes > self._limits.header_bytes:
-            self._refuse(431, "The request header is too large.")
-            return
-        self._watch()
-
-    def on_message_begin(self) -> None:
-        """A header has begun."""
-        super().on_message_begin()
-        self._stage = _Stage.HEADER
-
-    def on_headers_complete(self) -> None:
-        """The header is whole; uvicorn starts the application now."""
-        # Of a target in absolute form uvicorn passes on the path alone.
-        self.scope["state"]["target"] = self.url
-        super().on_headers_complete()
-        self.scope["state"]["cycle"] = self.cycle
-        self._stage = _Stage.BODY
-        self._owed += 1
-        self._header_bytes = 0
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False
-
-    def answer(
-        self, cycle: RequestResponseCycle, status: int, headers: Iterable[Header], body: bytes
-    ) -> bool:
-        """Write a whole response at once; False where that has to wait, or must not be done so."""
-        if (
-            cycle.disconnected
-            or cycle.response_started
-            or self.flow.write_paused
-            or not cycle.keep_alive
-            or cycle.scope["method"] == "HEAD"
-        ):
-            return False
-        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], lines, body))
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        super().on_message_complete()
-        self._stage = _Stage.WHOLE
-        self._turn += 1
-        self.whole_at = self.loop.time()
-
-    def on_response_complete(self) -> None:
-        """Wait only a moment for the rest of a body that nobody will read."""
-        super().on_response_complete()
-        self._owed -= 1
-        if self._stage is _Stage.BODY and not self.closing:
-            self._start_timer(self._limits.linger)
+    # The deadline: one timer, which is not moved while deadlines come and go
 
     def _watch(self) -> None:
         """See to it that what is missing has a deadline, and only that."""
-        stage = self._stage
-        if stage is _Stage.WHOLE:
-            if self._owed:
-                self._stop_timer()
-                return
-            stage = _Stage.HEADER  # line feeds between requests end uvicorn's keep-alive timer
-        if self._timed == (self._turn, stage):
+        missing = self._incoming or (_HEADER if self._in_header else None)
+        if missing is None:
+            if self._current is not None:
+                self._missing = self._due = None
+            # Else there were but line feeds between requests.
+        elif missing is not self._missing:
+            self._missing = missing
+            waits = self._limits
+            self._expect(waits.header_wait if missing is _HEADER else waits.body_wait)
+
+    def _expect(self, seconds: float) -> None:
+        self._patience = seconds
+        self._due = due = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due is None or self.transport.is_closing():
             return
-        waits = {_Stage.HEADER: self._limits.header_wait, _Stage.BODY: self._limits.body_wait}
-        self._start_timer(waits[stage])
-        self._timed = (self._turn, stage)
-
-    def _start_timer(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, self._late, seconds)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = self._timed = None
-
-    def _late(self, seconds: float) -> None:
-        if self.flow.read_paused:
-            # A pipelined request waits for an earlier answer: not the client's fault.
-            self._start_timer(seconds)
-        else:
+        if self._due > self._loop.time():
+            self._timer = self._loop.call_at(self._due, self._look)
+        elif self._current is None and self._missing is None:
+            self.transport.close()
+        elif self.transport.is_reading():
             self.transport.abort()
+        else:
+            # A pipelined request waits for an earlier answer: not the client's fault.
+            self._expect(self._patience)
 
-    def _refuse(self, status: int, text: str) -> None:
-        if self._owed:
+    def _refuse(self, status: int, text: bytes) -> None:
+        if self._current is not None:
             self.transport.abort()  # bytes of a refusal would land inside the answer
             return
-        body = text.encode("ascii")
-        self.transport.write(
-            b"%bcontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[status], len(body), body)
-        )
-        self._stop_timer()
+        close = (b"connection", b"close")
+        self.transport.write(response(status, text, close, kind=TEXT))
+        self._due = None
         self.transport.close()
 
 
 def _make_room(connections: Iterable[Connection], limit: int) -> None:
-    live = [connection for connection in connections if not connection.closing]
+    live = [each for each in connections if not each.transport.is_closing()]
     if len(live) > limit:
-        idle = [connection for connection in live if not connection.serving]
+        idle = [each for each in live if not each.serving]
         # The newcomer is idle too, so there always is one.
-        min(idle, key=lambda connection: connection.whole_at).transport.abort()
+        min(idle, key=lambda each: each.idle_since).transport.abort()

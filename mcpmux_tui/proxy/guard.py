@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mcpmux_tui.proxy.http import Exchange
+from mcpmux_tui.proxy.http import Exchange, Head
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.text import one_line
 
@@ -22,7 +22,6 @@ _HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _ABSOLUTE = re.compile(rb"http://([^/?#]*)", re.IGNORECASE)
 _BEARER = re.compile(rb"bearer +(\S+)", re.IGNORECASE)
 _PROGRAM = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,30}(/[0-9A-Za-z.+-]{1,20})?(?= |$)")
-_LENGTH = b"content-length"
 _KNOCKS = 10
 _KNOCK_MEMORY = 600.0
 
@@ -80,41 +79,38 @@ class Guard:
 
     def refusal(self, exchange: Exchange) -> Refusal | None:
         """Why this request is refused, or None to let it in."""
-        # The same header from the same connection: only the body may be another one.
-        lines = [each for each in exchange.raw_headers if each[0] != _LENGTH]
-        header = exchange.method, exchange.target, lines
-        if exchange.connection.passed == header and "content-length" not in exchange.repeated:
-            return self._body(exchange)
-        refusal = self._judged(exchange)
-        exchange.connection.passed = header if refusal is None else None
-        return refusal
+        head = exchange.head
+        if not head.let_in:
+            if (refusal := self._judged(head)) is not None:
+                return refusal
+            # The same header again: only the body may be another one.
+            head.let_in = True
+        return self._body(exchange.length)
 
-    def _judged(self, exchange: Exchange) -> Refusal | None:
+    def _judged(self, head: Head) -> Refusal | None:
         return (
-            self._size(exchange)
-            or self._host(exchange)
-            or self._origin(exchange)
-            or (None if is_health_check(exchange) else self._credential(exchange))
-            or _upgrade(exchange)
-            or self._body(exchange)
+            self._size(head)
+            or self._host(head)
+            or self._origin(head)
+            or (None if is_health_check(head) else self._credential(head))
+            or _upgrade(head)
         )
 
-    def _size(self, exchange: Exchange) -> Refusal | None:
-        raw = exchange.raw_headers
-        if len(raw) <= self._limits.header_count:
-            size = sum([len(name) + len(value) for name, value in raw])
+    def _size(self, head: Head) -> Refusal | None:
+        if len(head.lines) <= self._limits.header_count:
+            size = sum([len(name) + len(value) for name, value in head.lines])
             if size <= self._limits.header_bytes:
                 return None
         return Refusal(431, "The request header is too large.")
 
-    def _host(self, exchange: Exchange) -> Refusal | None:
-        if "host" not in exchange.repeated:
-            host = exchange.headers.get(b"host", b"").lower()
+    def _host(self, head: Head) -> Refusal | None:
+        if "host" not in head.repeated:
+            host = head.headers.get(b"host", b"").lower()
             if host in self._hosts:
-                if exchange.target.startswith(b"/"):
+                if head.target.startswith(b"/"):
                     return None
                 # An absolute target stands above the Host header (RFC 9112, 3.2.2).
-                found = _ABSOLUTE.match(exchange.target)
+                found = _ABSOLUTE.match(head.target)
                 host = b"" if found is None else found[1].lower()
                 if host in self._hosts:
                     return None
@@ -128,11 +124,11 @@ class Guard:
             " page may be trying to get in.",
         )
 
-    def _origin(self, exchange: Exchange) -> Refusal | None:
-        origin = exchange.headers.get(b"origin")
+    def _origin(self, head: Head) -> Refusal | None:
+        origin = head.headers.get(b"origin")
         if origin is None:
             return None
-        if "origin" not in exchange.repeated and origin.lower() in self._origins:
+        if "origin" not in head.repeated and origin.lower() in self._origins:
             return None
         return Refusal(
             403,
@@ -141,11 +137,11 @@ class Guard:
             " in.",
         )
 
-    def _credential(self, exchange: Exchange) -> Refusal | None:
+    def _credential(self, head: Head) -> Refusal | None:
         if self._token is None:
             return None
-        given = exchange.headers.get(b"authorization")
-        if given is not None and "authorization" not in exchange.repeated:
+        given = head.headers.get(b"authorization")
+        if given is not None and "authorization" not in head.repeated:
             found = _BEARER.fullmatch(given.strip())
             if found is not None and hmac.compare_digest(found[1], self._token):
                 return None
@@ -154,13 +150,12 @@ class Guard:
             401,
             "This server needs mcpmux's token as `Authorization: Bearer ...`: `y` in mcpmux copies"
             " a client's entry with it.",
-            f"{program(exchange)} came {how}: y copies a client's entry with it.",
+            f"{program(head)} came {how}: y copies a client's entry with it.",
             # No resource metadata: that would send clients into a sign-in that is not there.
             ((b"www-authenticate", b"Bearer"),),
         )
 
-    def _body(self, exchange: Exchange) -> Refusal | None:
-        length = exchange.headers.get(b"content-length")
+    def _body(self, length: bytes | None) -> Refusal | None:
         if length is None or (length.isdigit() and int(length) <= self._limits.body_bytes):
             return None
         return too_large(self._limits)
@@ -171,21 +166,21 @@ def too_large(limits: Limits) -> Refusal:
     return Refusal(413, f"A request may have at most {limits.body_bytes} bytes.")
 
 
-def is_health_check(exchange: Exchange) -> bool:
+def is_health_check(head: Head) -> bool:
     """Whether this is the one request that needs no token."""
-    return exchange.path == HEALTH_PATH and exchange.method in {"GET", "HEAD"}
+    return head.path == HEALTH_PATH and head.method in {"GET", "HEAD"}
 
 
-def _upgrade(exchange: Exchange) -> Refusal | None:
+def _upgrade(head: Head) -> Refusal | None:
     # The parser hands the rest of the connection over after such a request, body included.
-    if b"upgrade" not in exchange.headers:
+    if b"upgrade" not in head.headers:
         return None
     return Refusal(426, "This server speaks HTTP/1.1 alone.", headers=((b"upgrade", b"HTTP/1.1"),))
 
 
-def program(exchange: Exchange) -> str:
+def program(head: Head) -> str:
     """What a client calls itself, as far as that is harmless to show."""
-    agent = exchange.headers.get(b"user-agent", b"").decode("latin-1")
+    agent = head.headers.get(b"user-agent", b"").decode("latin-1")
     found = _PROGRAM.match(agent)
     return found[0] if found else "A program"
 

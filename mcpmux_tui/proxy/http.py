@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import orjson
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.jsonrpc import Malformed, Message
-from mcpmux_tui.model.protocol import INVALID_REQUEST, PARSE_ERROR
+from mcpmux_tui.model.protocol import (
+    HEADER_PROTOCOL_VERSION,
+    HEADER_SESSION_ID,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+)
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
-
     from mcpmux_tui.proxy.connection import Connection
 
 JSON = b"application/json"
@@ -23,6 +29,11 @@ SSE = b"text/event-stream"
 TEXT = b"text/plain"
 Header = tuple[bytes, bytes]
 
+_log = logging.getLogger(__name__)
+_STATUS = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE: Header = (b"connection", b"close")
+_CHUNKED: Header = (b"transfer-encoding", b"chunked")
 _STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", SSE),
     (b"cache-control", b"no-cache, no-transform"),
@@ -38,49 +49,58 @@ class BodyTooLarge(Exception):
     """The body is beyond the limit."""
 
 
-class Exchange:
-    """One request and its response."""
+class Head:
+    """A request's header but for the length: one that comes again on a connection is read once."""
 
     __slots__ = (
-        "_cycle", "_receive", "_send", "connection", "headers", "method", "path",
-        "raw_headers", "started", "target",
+        "_verb", "accepts_json", "accepts_sse", "headers", "let_in", "lines", "method", "path",
+        "protocol_version", "sends_json", "session_id", "target", "version",
     )  # fmt: skip
 
     def __init__(
-        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+        self, verb: bytes, target: bytes, path: bytes, version: str, lines: list[Header]
     ) -> None:
-        self.method = scope["method"]
-        self.path = scope["path"]
-        self.target: bytes = scope["state"]["target"]
+        self._verb = verb
+        self.method = verb.decode("ascii")
+        self.target = target
         """As it stands in the request line."""
-        self.raw_headers = list(scope["headers"])
-        self.headers = dict(self.raw_headers)
+        self.version = version
+        self.lines = lines
+        self.headers = dict(lines)
         """Names in lower case; of a repeated one the last."""
-        self.started = False
-        self.connection: Connection = scope["state"]["connection"]
-        self._cycle: RequestResponseCycle = scope["state"]["cycle"]
-        self._receive = receive
-        self._send = send
+        self.path = unquote(path.decode("ascii"))
+        self.let_in = False
+        """Whether the guard has let it in."""
+        self.protocol_version = self.value(HEADER_PROTOCOL_VERSION)
+        self.session_id = self.value(HEADER_SESSION_ID)
+        self.accepts_json = self._accepts(JSON)
+        self.accepts_sse = self._accepts(SSE)
+        kind = self.headers.get(b"content-type", b"")
+        self.sends_json = kind.partition(b";")[0].strip().lower() == JSON
+
+    def equals(self, verb: bytes, target: bytes, version: str, lines: list[Header]) -> bool:
+        """Whether this is the same header."""
+        return (
+            lines == self.lines
+            and target == self.target
+            and verb == self._verb
+            and version == self.version
+        )
 
     @property
     def repeated(self) -> frozenset[str]:
         """Names of headers that came more than once."""
-        if len(self.headers) == len(self.raw_headers):
+        if len(self.headers) == len(self.lines):
             return frozenset()
-        names = [name for name, _ in self.raw_headers]
+        names = [name for name, _ in self.lines]
         return frozenset(name.decode("latin-1") for name in names if names.count(name) > 1)
 
-    def header(self, name: str) -> str | None:
+    def value(self, name: str) -> str | None:
         """One header's value."""
         value = self.headers.get(name.encode("ascii"))
         return None if value is None else value.decode("latin-1")
 
-    def sends_json(self) -> bool:
-        """Whether the body is declared to be JSON."""
-        kind = self.headers.get(b"content-type", b"")
-        return kind.partition(b";")[0].strip().lower() == JSON
-
-    def accepts(self, kind: bytes) -> bool:
+    def _accepts(self, kind: bytes) -> bool:
         """Whether the client takes answers of a media type; one that says nothing takes any."""
         accept = self.headers.get(b"accept")
         if accept is None or kind in accept:
@@ -88,91 +108,190 @@ class Exchange:
         wild = {b"*/*", kind.partition(b"/")[0] + b"/*", kind}
         return any(part.partition(b";")[0].strip() in wild for part in accept.lower().split(b","))
 
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "_arrival", "_chunked", "_lasting", "_parts", "connection", "finished", "head", "length",
+        "reading", "started", "unread", "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: Connection, head: Head, length: bytes | None, *, lasting: bool
+    ) -> None:
+        """`lasting` says whether the connection may serve more requests after this one."""
+        self.connection = connection
+        self.head = head
+        self.length = length
+        """What the client says of the length of the body."""
+        self.whole = False
+        """Whether the body is here."""
+        self.reading = False
+        """Whether somebody waits for it."""
+        self.unread = 0
+        """How many bytes of it are here."""
+        self.started = False
+        self.finished = False
+        self._lasting = lasting
+        self._parts: list[bytes] = []
+        self._arrival: asyncio.Future[None] | None = None
+        self._chunked = False
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the connection stays open after it."""
+        return self._lasting and not self.connection.stopping
+
+    def feed(self, data: bytes) -> None:
+        """Some of the body has arrived."""
+        self._parts.append(data)
+        self.unread += len(data)
+        self.arrived()
+
+    def arrived(self) -> None:
+        """There is more of the body, all of it, or there will be none."""
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge, ClientGone."""
-        cycle = self._cycle
-        if not (cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue):
-            if len(cycle.body) > limit:
-                raise BodyTooLarge
-            whole, cycle.body = bytes(cycle.body), bytearray()
-            cycle.flow.resume_reading()
-            return whole
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            event = await self._receive()
-            if event["type"] != "http.request":
+        if not self.whole and self.head.headers.get(b"expect", b"").lower() == b"100-continue":
+            self.connection.transport.write(_CONTINUE)
+        self.reading = True
+        while not self.whole:
+            if self.connection.gone:
                 raise ClientGone
-            size += len(event["body"])
-            if size > limit:
+            if self.unread > limit:
                 raise BodyTooLarge
-            parts.append(event["body"])
-            if not event["more_body"]:
-                return b"".join(parts)
+            self.connection.transport.resume_reading()
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        if self.unread > limit:
+            raise BodyTooLarge
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def message(self, limit: int) -> Message | None:
         """The one JSON-RPC message posted; None when the request has been refused.
 
         Raises BodyTooLarge, ClientGone.
         """
-        if not self.accepts(JSON):
-            await self.refuse(406, "Accept must name application/json.")
+        if not self.head.accepts_json:
+            self.refuse(406, "Accept must name application/json.")
             return None
-        if not self.sends_json():
-            await self.refuse(415, "Content-Type must be application/json.")
+        if not self.head.sends_json:
+            self.refuse(415, "Content-Type must be application/json.")
             return None
         body = await self.body(limit)
         try:
             return jsonrpc.parse_message(body)
         except Malformed as error:
             code = INVALID_REQUEST if _is_json(body) else PARSE_ERROR
-            await self.refuse(400, f"The body is not one JSON-RPC message: {error}.", code=code)
+            self.refuse(400, f"The body is not one JSON-RPC message: {error}.", code=code)
             return None
 
-    @contextmanager
-    def when_gone(self, act: Callable[[], object]) -> Iterator[None]:
+    def when_gone(self, act: Callable[[], object]) -> WhenGone:
         """Call `act` should the client go away inside the block. Raises ClientGone if it has."""
-        if self.connection.gone:
-            raise ClientGone
-        self.connection.on_gone = act
-        try:
-            yield
-        finally:
-            self.connection.on_gone = None
+        return WhenGone(self.connection, act)
 
-    async def reply(
-        self, status: int, body: bytes = b"", *headers: Header, kind: bytes = JSON
-    ) -> None:
+    def reply(self, status: int, body: bytes = b"", *headers: Header, kind: bytes = JSON) -> None:
         """Answer with a whole body, or with none."""
         self.started = True
-        length = (b"content-length", b"%d" % len(body))
-        described = ((b"content-type", kind), length) if body else (length,)
-        if self.connection.answer(self._cycle, status, (*described, *headers), body):
+        if self.connection.gone:
             return
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": (*described, *headers),
-            }
-        )
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        closing = () if self.lasting else (_CLOSE,)
+        bare = self.head.method == "HEAD"
+        answer = response(status, body, *headers, *closing, kind=kind, bare=bare)
+        self.connection.transport.write(answer)
+        self._finish()
 
-    async def refuse(
+    def refuse(
         self, status: int, message: str, *headers: Header, code: int = INVALID_REQUEST
     ) -> None:
         """Answer with a JSON-RPC error that belongs to no request."""
         body = jsonrpc.error(None, jsonrpc.error_object(code, message))
-        await self.reply(status, body, *headers)
+        self.reply(status, body, *headers)
 
-    async def start_stream(self) -> None:
+    def start_stream(self) -> None:
         """Begin an event stream."""
         self.started = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        # A client of HTTP/1.0 reads to the end of the connection.
+        self._chunked = self.head.version == "1.1"
+        framing = (_CHUNKED,) if self._chunked else ()
+        closing = () if self.lasting else (_CLOSE,)
+        if not self.connection.gone:
+            self.connection.transport.write(_header(200, (*_STREAM_HEADERS, *framing, *closing)))
 
     async def push(self, data: bytes, *, last: bool = False) -> None:
-        """Send bytes of an event stream."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        """Send bytes of an event stream, once the client has taken those before."""
+        await self.connection.drain()
+        if self.connection.gone:
+            return
+        if self._chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            data = chunk + b"0\r\n\r\n" if last else chunk
+        self.connection.transport.write(data)
+        if last:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.finished = True
+        self._parts.clear()
+        self.connection.finished(self)
+
+    def served(self, task: asyncio.Task[None]) -> None:
+        """Who served it is done: nothing may be left open."""
+        self.connection.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("A request could not be answered", exc_info=error)
+        if self.finished or self.connection.gone:
+            return
+        self._lasting = False
+        if self.started:
+            self.connection.transport.abort()
+        else:
+            self.reply(500, b"Internal Server Error", kind=TEXT)
+
+
+class WhenGone:
+    """Calls a function should the client go away inside the block."""
+
+    __slots__ = ("_act", "_connection")
+
+    def __init__(self, connection: Connection, act: Callable[[], object]) -> None:
+        self._connection = connection
+        self._act = act
+
+    def __enter__(self) -> None:
+        """Raises ClientGone if it has gone away already."""
+        if self._connection.gone:
+            raise ClientGone
+        self._connection.on_gone = self._act
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.on_gone = None
+
+
+def response(
+    status: int, body: bytes, *headers: Header, kind: bytes = JSON, bare: bool = False
+) -> bytes:
+    """A whole response; a `bare` one tells of its body only."""
+    lines = b"".join([b"%b: %b\r\n" % each for each in headers]) if headers else b""
+    if body:
+        lines += b"content-type: %b\r\n" % kind
+    shown = b"" if bare else body
+    return b"%bcontent-length: %d\r\n%b\r\n%b" % (_STATUS[status], len(body), lines, shown)
+
+
+def _header(status: int, headers: tuple[Header, ...]) -> bytes:
+    lines = b"".join([b"%b: %b\r\n" % each for each in headers])
+    return b"%b%b\r\n" % (_STATUS[status], lines)
 
 
 def _is_json(body: bytes) -> bool:

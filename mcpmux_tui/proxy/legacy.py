@@ -31,7 +31,7 @@ from mcpmux_tui.proxy.audience import (
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
-from mcpmux_tui.proxy.http import SSE, Exchange
+from mcpmux_tui.proxy.http import Exchange
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
 from mcpmux_tui.proxy.router import Router
@@ -134,7 +134,7 @@ class Legacy:
 
     async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
         """Answer one request."""
-        match exchange.method:
+        match exchange.head.method:
             case "POST":
                 await self._post(exchange, endpoint, listing)
             case "GET":
@@ -142,9 +142,9 @@ class Legacy:
             case "DELETE":
                 if (session := await self._asked_in(exchange, endpoint)) is not None:
                     self.end(session)
-                    await exchange.reply(200)
+                    exchange.reply(200)
             case _:
-                await exchange.refuse(405, "Use GET, POST or DELETE.", _ALLOW)
+                exchange.refuse(405, "Use GET, POST or DELETE.", _ALLOW)
 
     async def _post(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
         message = await exchange.message(self._limits.body_bytes)
@@ -159,7 +159,7 @@ class Legacy:
             return
         if message.method is None or message.id is None:
             session.take(message)
-            await exchange.reply(202)
+            exchange.reply(202)
             return
         reply = Reply(exchange, self._slow, lambda: self._stream(session))
         try:
@@ -234,13 +234,13 @@ class Legacy:
             raise Fault(REQUEST_CANCELLED, "Request cancelled") from None
 
     async def _get(self, exchange: Exchange, endpoint: str | None) -> None:
-        if not exchange.accepts(SSE):
-            await exchange.refuse(406, "Accept must name text/event-stream.")
+        if not exchange.head.accepts_sse:
+            exchange.refuse(406, "Accept must name text/event-stream.")
             return
         session = await self._asked_in(exchange, endpoint)
         if session is None:
             return
-        last_event = exchange.header("last-event-id")
+        last_event = exchange.head.value("last-event-id")
         found = None if last_event is None else self._resumable.find(session.id, last_event)
         stream, after = found or (self._stream(session), None)
         if found is None:
@@ -260,15 +260,15 @@ class Legacy:
     ) -> None:
         session = self.open(endpoint)
         if session is None:
-            await exchange.refuse(503, "Too many clients are connected; all of them are busy.")
+            exchange.refuse(503, "Too many clients are connected; all of them are busy.")
             return
         try:
             result = self.initialize(session, listing, message.params)
         except Fault as fault:
             self.end(session)
-            await exchange.reply(200, jsonrpc.error(message.id, fault.raw))
+            exchange.reply(200, jsonrpc.error(message.id, fault.raw))
             return
-        await exchange.reply(
+        exchange.reply(
             200,
             jsonrpc.result(message.id or b"null", result),
             (HEADER_SESSION_ID.encode("ascii"), session.id.encode("ascii")),
@@ -310,13 +310,13 @@ class Legacy:
 
     async def _asked_in(self, exchange: Exchange, endpoint: str | None) -> Session | None:
         """The session a request belongs to; None when it has been refused."""
-        given = exchange.header(HEADER_SESSION_ID)
+        given = exchange.head.session_id
         if given is None:
-            await exchange.refuse(400, "The Mcp-Session-Id header is missing: initialize first.")
+            exchange.refuse(400, "The Mcp-Session-Id header is missing: initialize first.")
             return None
         session = self.session(given, endpoint)
         if session is None:
-            await exchange.refuse(404, "This session is not open; initialize again.")
+            exchange.refuse(404, "This session is not open; initialize again.")
         return session
 
     def _make_room(self) -> bool:

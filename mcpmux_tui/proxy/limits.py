@@ -14,6 +14,9 @@ class Limits:
     header_wait: float = 10.0
     """For the whole header of the first request, and of one begun on a kept connection."""
     body_wait: float = 30.0
+    keep_alive: float = 120.0
+    """Between requests; common clients keep a connection for up to 90 s, and would lose a request
+    to one that is closed before."""
     write_wait: float = 60.0
     """For a client to go on reading its answer."""
     linger: float = 2.0

@@ -1,23 +1,12 @@
-"""uvicorn's protocol on sockets of our own.
-
-uvicorn's `Server` is left out on purpose: it installs signal handlers, calls `sys.exit`, wakes ten
-times a second and waits for open streams without end. What it adds to its protocol is these lines.
-"""
+"""Connections on sockets of our own, and an orderly end."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
-from mcpmux_tui.proxy.connection import Connection
+from mcpmux_tui.proxy.connection import Connection, Serve
 from mcpmux_tui.proxy.limits import Limits
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGI3Application
 
 _BACKLOG = 1024
 
@@ -25,26 +14,11 @@ _BACKLOG = 1024
 class Listener:
     """Serves one application on the given sockets until it is stopped."""
 
-    def __init__(
-        self, app: ASGI3Application, sockets: tuple[socket.socket, ...], limits: Limits
-    ) -> None:
-        self._config = Config(
-            app,
-            http=Connection,
-            ws="none",
-            interface="asgi3",
-            lifespan="off",
-            log_config=None,
-            access_log=False,  # a log of requests would hold what clients put into addresses
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=5,
-        )
-        self._config.load()
+    def __init__(self, serve: Serve, sockets: tuple[socket.socket, ...], limits: Limits) -> None:
+        self._serve = serve
         self._sockets = sockets
         self._limits = limits
-        self._state = ServerState()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
 
@@ -53,7 +27,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
             server = await loop.create_server(
-                lambda: Connection(self._config, self._state, self._limits, self._connections),
+                lambda: Connection(self._serve, self._limits, self._connections, self._tasks),
                 sock=sock,
                 backlog=_BACKLOG,
             )
@@ -65,7 +39,7 @@ class Listener:
             server.close()
         for connection in list(self._connections):
             connection.shutdown()
-        tasks = await _unfinished(self._state.tasks, self._limits.grace)
+        tasks = await _unfinished(self._tasks, self._limits.grace)
         for connection in list(self._connections):
             if connection.stalled:
                 connection.transport.abort()

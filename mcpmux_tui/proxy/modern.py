@@ -51,7 +51,7 @@ from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.proxy.held import HeldCalls
-from mcpmux_tui.proxy.http import SSE, Exchange, sse_event
+from mcpmux_tui.proxy.http import Exchange, sse_event
 from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.pages import page
@@ -169,8 +169,8 @@ class Modern:
 
     async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
         """Answer one request."""
-        if exchange.method != "POST":
-            await exchange.refuse(405, "Use POST.", (b"allow", b"POST"))
+        if exchange.head.method != "POST":
+            exchange.refuse(405, "Use POST.", (b"allow", b"POST"))
             return
         message = await exchange.message(self._limits.body_bytes)
         if message is None:
@@ -181,8 +181,8 @@ class Modern:
                 raise Fault(INVALID_REQUEST, "A client sends requests and notifications only.")
             if message.id is None:
                 # Nothing to act on: a client takes a request back by closing its connection.
-                _check_version(exchange.header(HEADER_PROTOCOL_VERSION))
-                await exchange.reply(202)
+                _check_version(exchange.head.protocol_version)
+                exchange.reply(202)
                 return
             envelope = _classify(exchange, message)
             self._remember(envelope.caller)
@@ -224,8 +224,8 @@ class Modern:
         request_id: bytes,
         envelope: Envelope,
     ) -> None:
-        if not exchange.accepts(SSE):
-            await exchange.refuse(406, "Accept must name text/event-stream.")
+        if not exchange.head.accepts_sse:
+            exchange.refuse(406, "Accept must name text/event-stream.")
             return
         wanted = envelope.params.get("notifications")
         if wanted is None or not isinstance(wanted.value, dict):
@@ -319,7 +319,7 @@ def _check_version(version: object) -> None:
 
 def _classify(exchange: Exchange, message: Message) -> Envelope:
     """Check the header against the envelope, in the order of the SDK's server. Raises Fault."""
-    if repeated := _ROUTING & exchange.repeated:
+    if repeated := _ROUTING & exchange.head.repeated:
         raise Fault(HEADER_MISMATCH, f"{min(repeated)} header appears more than once")
     params = router.fields(message.params)
     meta_member = params.get("_meta")
@@ -330,11 +330,11 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     if missing := [key for key in required if key not in meta]:
         raise Fault(INVALID_PARAMS, f"The envelope lacks {' and '.join(missing)}.")
     version = meta[META_PROTOCOL_VERSION].text
-    _match(HEADER_PROTOCOL_VERSION, exchange.header(HEADER_PROTOCOL_VERSION), version)
-    _match(HEADER_METHOD, exchange.header(HEADER_METHOD), message.method)
+    _match(HEADER_PROTOCOL_VERSION, exchange.head.protocol_version, version)
+    _match(HEADER_METHOD, exchange.head.value(HEADER_METHOD), message.method)
     named = params.get(NAMED.get(message.method or "", ""))
     if named is not None and named.value is not None:
-        _match(HEADER_NAME, _decoded(exchange.header(HEADER_NAME)), named.text)
+        _match(HEADER_NAME, _decoded(exchange.head.value(HEADER_NAME)), named.text)
     _check_version(version)
     return Envelope(params, _caller(meta_member.raw))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client, Kind, Wishes
 from mcpmux_tui.model.ports import Upstream
-from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION, LIST_CHANGED
+from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, LIST_CHANGED
 from mcpmux_tui.model.spec import ProxySpec
 from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
@@ -27,8 +27,6 @@ from mcpmux_tui.proxy.sockets import IPV4, bind
 from mcpmux_tui.proxy.sse import SSE_PATH, OldSse
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
-
     from mcpmux_tui.proxy.listener import Listener
 
 MCP_PATH = "/mcp"
@@ -175,18 +173,15 @@ class Proxy:
         for upstream in self._upstreams.values():
             upstream.forget_client(key)
 
-    async def _serve(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        """The ASGI application."""
-        if scope["type"] != "http" or self._guard is None:
+    async def _serve(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        if self._guard is None:
             return
-        exchange = Exchange(scope, receive, send)
         refusal = self._guard.refusal(exchange)
         if refusal is not None:
             if refusal.knock:
                 self._knocks.add(refusal.knock)
-            await exchange.refuse(refusal.status, refusal.message, *refusal.headers)
+            exchange.refuse(refusal.status, refusal.message, *refusal.headers)
             return
         try:
             await self._route(exchange)
@@ -194,25 +189,25 @@ class Proxy:
             return
         except BodyTooLarge:
             refusal = too_large(self._limits)
-            await exchange.refuse(refusal.status, refusal.message)
+            exchange.refuse(refusal.status, refusal.message)
         except asyncio.CancelledError:
             if self._listener is not None or exchange.started:
                 raise
-            await exchange.refuse(503, "mcpmux is stopping.")
+            exchange.refuse(503, "mcpmux is stopping.")
 
     async def _route(self, exchange: Exchange) -> None:
-        if is_health_check(exchange):
-            await exchange.reply(200, b"ok", kind=TEXT)
+        if is_health_check(exchange.head):
+            exchange.reply(200, b"ok", kind=TEXT)
             return
-        path = exchange.path.removesuffix("/")
+        path = exchange.head.path.removesuffix("/")
         if f"{path}/".startswith(f"{SSE_PATH}/"):
             await self._route_old(exchange, path)
             return
         endpoint, listing = self._endpoint(path, MCP_PATH)
         if listing is None:
-            await exchange.refuse(404, "Nothing is here: /mcp has every server, /mcp/<name> one.")
+            exchange.refuse(404, "Nothing is here: /mcp has every server, /mcp/<name> one.")
             return
-        version = exchange.header(HEADER_PROTOCOL_VERSION)
+        version = exchange.head.protocol_version
         # As in the SDK: what is no revision with a handshake is judged by the newer rules.
         legacy = version is None or version in HANDSHAKE_VERSIONS
         era = self._legacy if legacy else self._modern
@@ -222,13 +217,13 @@ class Proxy:
         endpoint, listing = self._endpoint(path, SSE_PATH)
         if not self._spec.sse:
             self._knocks.add(
-                f"{program(exchange)} asked for the old SSE transport: `sse = true` in [proxy]"
+                f"{program(exchange.head)} asked for the old SSE transport: `sse = true` in [proxy]"
                 " offers it."
             )
         elif listing is not None:
             await self._old.handle(exchange, endpoint, listing)
             return
-        await exchange.refuse(404, "Nothing is here; newer clients use /mcp.")
+        exchange.refuse(404, "Nothing is here; newer clients use /mcp.")
 
     def _endpoint(self, path: str, root: str) -> tuple[str | None, Listing | None]:
         """Which server a path means (None: all) and its tools, None where there is no such."""

@@ -15,7 +15,7 @@ from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import INTERNAL_ERROR, INVALID_REQUEST
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
-from mcpmux_tui.proxy.http import SSE, Exchange
+from mcpmux_tui.proxy.http import Exchange
 from mcpmux_tui.proxy.legacy import Legacy
 from mcpmux_tui.proxy.limits import Limits
 from mcpmux_tui.proxy.session import Session
@@ -35,23 +35,23 @@ class OldSse:
 
     async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
         """Answer one request."""
-        match exchange.method:
+        match exchange.head.method:
             case "GET":
                 await self._open(exchange, endpoint)
             case "POST":
                 await self._post(exchange, endpoint, listing)
             case _:
-                await exchange.refuse(405, "Use GET or POST.", _ALLOW)
+                exchange.refuse(405, "Use GET or POST.", _ALLOW)
 
     async def _open(self, exchange: Exchange, endpoint: str | None) -> None:
-        if not exchange.accepts(SSE):
-            await exchange.refuse(406, "Accept must name text/event-stream.")
+        if not exchange.head.accepts_sse:
+            exchange.refuse(406, "Accept must name text/event-stream.")
             return
         session = self._legacy.open(endpoint)
         if session is None:
-            await exchange.refuse(503, "Too many clients are connected; all of them are busy.")
+            exchange.refuse(503, "Too many clients are connected; all of them are busy.")
             return
-        address = f"{exchange.path}?session={session.id}".encode()
+        address = f"{exchange.head.path}?session={session.id}".encode()
         stream = EventStream(opening=b"event: endpoint\ndata: " + address + b"\n\n")
         session.streams.append(stream)
         try:
@@ -60,10 +60,10 @@ class OldSse:
             self._legacy.end(session)
 
     async def _post(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
-        named = parse_qs(urlsplit(exchange.target).query).get(b"session", [])
+        named = parse_qs(urlsplit(exchange.head.target).query).get(b"session", [])
         session = self._legacy.session(named[0].decode("latin-1") if named else "", endpoint)
         if session is None:
-            await exchange.refuse(404, "This session is not open; open a stream again.")
+            exchange.refuse(404, "This session is not open; open a stream again.")
             return
         message = await exchange.message(self._limits.body_bytes)
         if message is None:
@@ -71,11 +71,11 @@ class OldSse:
         if message.method is None or message.id is None:
             session.take(message)
         elif len(self._answering) >= self._limits.connections:
-            await exchange.refuse(503, "Too many requests are under way.")
+            exchange.refuse(503, "Too many requests are under way.")
             return
         else:
             self._spawn(session, listing, message.id, message)
-        await exchange.reply(202)
+        exchange.reply(202)
 
     def _spawn(self, session: Session, listing: Listing, raw_id: bytes, message: Message) -> None:
         task = asyncio.create_task(self._answer(session, listing, raw_id, message))

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from mcpmux_tui.proxy.http import SSE, ClientGone, Exchange, sse_event
+from mcpmux_tui.proxy.http import ClientGone, Exchange, sse_event
 from mcpmux_tui.proxy.limits import Limits
 
 OPEN: Final = b": open\n\n"
@@ -88,7 +88,7 @@ class EventStream:
             self._written = deque(
                 (each for each in self._written if each[0] <= after), maxlen=_KEPT
             )
-        await exchange.start_stream()
+        exchange.start_stream()
         await exchange.push(self._opening if after is None else OPEN)
         while self._writer is writer:
             try:
@@ -213,7 +213,7 @@ class Reply:
         self._resumable = resumable
         self._stream: EventStream | None = None
         self._writing: asyncio.Task[None] | None = None
-        self.can_stream = exchange.accepts(SSE)
+        self.can_stream = exchange.head.accepts_sse
         """Whether anything can be said before the answer."""
         if self.can_stream:
             slow.add(self)
@@ -231,7 +231,7 @@ class Reply:
         """Send the answer itself; a status counts only where no stream was begun."""
         self._end()
         if self._stream is None or self._writing is None:
-            await self._exchange.reply(status, body)
+            self._exchange.reply(status, body)
             return
         self._stream.send(body)
         self._stream.end()

@@ -360,7 +360,7 @@ async def test_a_length_and_chunks_together_are_refused() -> None:
         assert (await wire.answer()).status == 400
 
 
-SLOW = replace(QUICK, header_wait=0.3, body_wait=0.4, linger=0.2)
+SLOW = replace(QUICK, header_wait=0.3, body_wait=0.4, linger=0.2, keep_alive=0.3)
 
 
 @pytest.mark.behaviour("B9")

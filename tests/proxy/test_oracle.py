@@ -20,9 +20,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 
-from mcpmux_tui.proxy.limits import DEFAULTS
-from mcpmux_tui.proxy.listener import Listener
-from mcpmux_tui.proxy.sockets import bind
+from tests.fixtures.asgi import serving
 from tests.proxy.fakes import (
     ENVELOPE,
     FakeUpstream,
@@ -67,14 +65,8 @@ async def oracle() -> AsyncIterator[str]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await manager.handle_request(scope, receive, send)
 
-    port, sockets = await bind(0)
-    listener = Listener(app, sockets, DEFAULTS)
-    async with manager.run():
-        await listener.start()
-        try:
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            await listener.stop()
+    async with manager.run(), serving(app) as url:
+        yield f"{url}/mcp"
 
 
 @dataclass
