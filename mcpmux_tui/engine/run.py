@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -25,6 +26,7 @@ from mcpmux_tui.model import server
 _log = logging.getLogger(__name__)
 
 _DESCRIPTORS = 8192
+_NET_OBJECTS = 20_000
 
 Started = Callable[[Hub], Awaitable[int | None]]
 
@@ -85,12 +87,19 @@ async def _serve(
         await hub.start(port, port_required=port_required)
         await control.start(instance.folder)
         _log.info("engine %d started for %s", os.getpid(), instance.config)
+        _collect_less()
         return await _until_told(started(hub), stop, doors.stop)
     finally:
         # First the doors: nothing may be asked of a hub that stops.
         await control.stop()
         await hub.stop()
         _log.info("engine %d stopped", os.getpid())
+
+
+def _collect_less() -> None:
+    """Calls leave no cycles behind: many of them at once are no reason to look for any."""
+    gc.freeze()  # what start-up has made stays
+    gc.set_threshold(_NET_OBJECTS, 10, 10)
 
 
 async def _until_told(started: Awaitable[int | None], *stops: asyncio.Event) -> int:
