@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     """One line without its line feed; of a too long one only both ends."""
 
@@ -35,8 +35,11 @@ class LineSplitter:
         *complete, rest = data.split(b"\n")
         lines = []
         for part in complete:
-            self._add(part)
-            lines.append(self._take())
+            if self._size or len(part) > self._cap:
+                self._add(part)
+                lines.append(self._take())
+            else:
+                lines.append(Line(part))
         if rest:
             self._add(rest)
         return lines

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from mcpmux_tui.model.errors import ConnectionLost
 from mcpmux_tui.model.jsonrpc import Message
@@ -16,15 +14,15 @@ class Answers:
     def __init__(self) -> None:
         self._waiting: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
 
-    @contextmanager
-    def expected(self, raw_id: bytes) -> Iterator[asyncio.Future[Message | ConnectionLost]]:
-        """The answer to one request, or why there is none, for as long as the block lasts."""
+    def expect(self, raw_id: bytes) -> asyncio.Future[Message | ConnectionLost]:
+        """The answer to one request, or why there is none; `forget` must follow."""
         future: asyncio.Future[Message | ConnectionLost]
         future = self._waiting[raw_id] = asyncio.get_running_loop().create_future()
-        try:
-            yield future
-        finally:
-            self._waiting.pop(raw_id, None)
+        return future
+
+    def forget(self, raw_id: bytes) -> None:
+        """Nobody waits for it any more."""
+        self._waiting.pop(raw_id, None)
 
     def settle(self, raw_id: bytes, answer: Message | ConnectionLost) -> bool:
         """Hand an answer to the request it belongs to; False if none waits for it."""

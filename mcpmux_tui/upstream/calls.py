@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -76,6 +77,11 @@ class Call:
             "Its entry's `timeout` sets how many seconds a call may be silent.",
         ) from None
 
+    def heard(self) -> None:
+        """Something of its answer arrived."""
+        self.alive()
+        self.calls.heard()
+
     def alive(self) -> None:
         """Start its silence anew."""
         silent = asyncio.get_running_loop().time() + self.patience
@@ -112,30 +118,46 @@ class Turns:
     def __init__(self, at_once: int, queue: int) -> None:
         self._at_once = at_once
         self._queue = queue
-        self._free = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self._free = at_once
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def __aenter__(self) -> None:
-        """Wait for a turn. Raises NotConnected where too many do."""
-        if self._free.locked() and self._waiting >= self._queue:
+    async def come(self) -> None:
+        """Wait for a turn; `leave` must follow. Raises NotConnected where too many wait."""
+        if self._free:
+            self._free -= 1
+            return
+        if len(self._waiting) >= self._queue:
             raise NotConnected(
-                f"is busy: {self._at_once} calls are under way and {self._waiting} wait",
+                f"is busy: {self._at_once} calls are under way and {len(self._waiting)} wait",
                 "Try again later; `concurrency` of its entry says how many it works on at once.",
             )
-        self._waiting += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
         try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.leave()  # it had just come
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._free.release()
+    def leave(self) -> None:
+        """Hand the turn on."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 class Calls:
     """All requests of one session, and one timer for all: most never need it."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[], None]) -> None:
+        """`heard` is called when something of an answer arrives before its end."""
+        self.heard = heard
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Call] = {}
         self._one_less = asyncio.Event()

@@ -6,6 +6,7 @@ never does; everything but positive evidence of the 2026 era leads to the handsh
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Era(Enum):
     MODERN = "modern"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Peer:
     """What a server said about itself."""
 
@@ -48,7 +49,7 @@ class Peer:
     """What it declared, such as "tools" and "tools.listChanged"."""
     instructions: str = ""
 
-    @property
+    @functools.cached_property
     def era(self) -> Era:
         """How it is spoken to from now on."""
         return Era.MODERN if is_modern(self.version) else Era.LEGACY

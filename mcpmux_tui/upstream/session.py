@@ -90,7 +90,7 @@ class Session:
         self._limits = limits
         self._paused = paused
         self._note = note
-        self._calls = Calls()
+        self._calls = Calls(self.heard)
         self._turns: Turns = Turns(concurrency, limits.queue) if main is None else main._turns
         self._tasks: set[asyncio.Task[None]] = set()
         self._caller = caller or (ANYBODY if transport.shared else NOBODY)
@@ -210,13 +210,15 @@ class Session:
         client: Client | None = None,
     ) -> bytes:
         """Send one request; see Channel. The server's name is added to errors here."""
-        if (own := await self._own_session(caller)) is not None:
+        stands_for = self._stands_for(caller)
+        if stands_for and (own := await self._own_session(stands_for)) is not None:
             if own._caller is not OLDER_CLIENTS and client is not None and client.owner is not None:
                 own._inbox.owner = client.owner
             return await own.request(method, params, caller=caller, name=name, client=client)
         self._under_way += 1
         try:
-            async with self._turns:
+            await self._turns.come()
+            try:
                 return await self._request(
                     method,
                     params,
@@ -226,6 +228,8 @@ class Session:
                     name=name,
                     client=client,
                 )
+            finally:
+                self._turns.leave()
         except UpstreamError as error:
             if isinstance(error, RequestTimeout):
                 self._liveness.doubt()
@@ -233,10 +237,9 @@ class Session:
         finally:
             self._under_way -= 1
 
-    async def _own_session(self, caller: Caller) -> Session | None:
-        """The caller's own session, if it has one here. Raises UpstreamError."""
-        stands_for = self._stands_for(caller)
-        if stands_for is None or self._personal is None:
+    async def _own_session(self, stands_for: Caller) -> Session | None:
+        """A caller's own session, if it can have one here. Raises UpstreamError."""
+        if self._personal is None:
             return None
         try:
             return await self._personal.of(stands_for)
@@ -341,7 +344,7 @@ class Session:
         """Send a request of mcpmux's own. Raises UpstreamError."""
         return await self._request(method, params, patience=patience)
 
-    async def _request(
+    def _request(
         self,
         method: str,
         params: bytes,
@@ -351,11 +354,11 @@ class Session:
         caller: Caller = NOBODY,
         name: str | None = None,
         client: Client | None = None,
-    ) -> bytes:
+    ) -> Coroutine[None, None, bytes]:
         token = progress_token(params, "_meta")
         if self.peer.era is Era.MODERN:
             params = enveloped(params, self.peer.version, caller)
-        return await self._ask(
+        return self._ask(
             method, params, patience, cap=cap, name=name, token=token, cancel=True, client=client
         )
 
@@ -387,11 +390,12 @@ class Session:
                 if token is not None:
                     params = with_progress_token(params, raw_id)
 
-                def alive() -> None:
-                    call.alive()
-                    self._liveness.heard()
-
-                message = await self._exchange(Request(raw_id, method, params, name, alive))
+                request = Request(raw_id, method, params, name, call.heard)
+                epoch = self.epoch
+                try:
+                    message = await self._transport.exchange(request)
+                except UpstreamError as error:
+                    message = await self._second_chance(request, error, epoch)
         except (RequestTimeout, asyncio.CancelledError):
             if cancel and raw_id is not None:
                 self._cancel(raw_id)
@@ -401,27 +405,24 @@ class Session:
             raise jsonrpc.rpc_error(message.error)
         return message.result or b"{}"
 
-    async def _exchange(self, request: Request) -> Message:
-        epoch = self.epoch
-        try:
-            return await self._transport.exchange(request)
-        except SessionExpired:
-            await self._renew(epoch)
-            # The request never ran, so it may be sent once more.
-            return await self._transport.exchange(request)
-        except SignInRequired as error:
-            if error.scopes:
-                # A ping needs no such rights: it would find nothing wrong.
-                self.lost(error)
-            self.suspect()
-            raise
-        except Unreachable:
-            self.suspect()
-            raise
-        except NotUnderstood as error:
-            if error.retry_after is not None:
+    async def _second_chance(self, request: Request, error: UpstreamError, epoch: int) -> Message:
+        """What can still be done for a request that failed with `error`, which is raised again
+        where that is nothing."""
+        match error:
+            case SessionExpired():
+                await self._renew(epoch)
+                # The request never ran, so it may be sent once more.
+                return await self._transport.exchange(request)
+            case SignInRequired():
+                if error.scopes:
+                    # A ping needs no such rights: it would find nothing wrong.
+                    self.lost(error)
+                self.suspect()
+            case Unreachable():
+                self.suspect()
+            case NotUnderstood() if error.retry_after is not None:
                 self._paused(error)
-            raise
+        raise error
 
     def _cancel(self, raw_id: bytes) -> None:
         leaving_is_enough = self._transport.closing_cancels and self.peer.era is Era.MODERN

@@ -63,9 +63,12 @@ class SseTransport:
             raise self._ended
 
     async def exchange(self, request: Request) -> Message:
-        with self._answers.expected(request.id) as answer:
+        answer = self._answers.expect(request.id)
+        try:
             await self._post(request.body)
             return received(await answer)
+        finally:
+            self._answers.forget(request.id)
 
     async def send(self, message: bytes) -> None:
         await self._post(message)

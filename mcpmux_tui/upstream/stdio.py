@@ -109,9 +109,15 @@ class StdioTransport:
     async def exchange(self, request: Request) -> Message:
         if self._ended is not None:
             raise ConnectionLost(self._ended.message, self._ended.hint)
-        with self._answers.expected(request.id) as answer:
-            await self.send(request.body)
+        answer = self._answers.expect(request.id)
+        try:
+            if self._input.writable.is_set() and not self._writing.locked():
+                self._input.write(request.body + b"\n")
+            else:
+                await self.send(request.body)
             return received(await answer)
+        finally:
+            self._answers.forget(request.id)
 
     async def send(self, message: bytes) -> None:
         async with self._writing:

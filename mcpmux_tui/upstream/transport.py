@@ -12,7 +12,7 @@ from mcpmux_tui.model.errors import UpstreamError
 from mcpmux_tui.model.jsonrpc import Malformed, Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One request on its way."""
 

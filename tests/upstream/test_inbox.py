@@ -50,7 +50,7 @@ class Room:
     """An inbox, the calls under way, and what was answered."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.calls = Calls()
+        self.calls = Calls(lambda: None)
         self.person = Listener("person")
         self.answers: list[dict[str, object]] = []
         self.tasks: list[asyncio.Task[None]] = []
