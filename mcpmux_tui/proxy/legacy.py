@@ -140,7 +140,7 @@ class Legacy:
             case "GET":
                 await self._get(exchange, endpoint)
             case "DELETE":
-                if (session := await self._asked_in(exchange, endpoint)) is not None:
+                if (session := self._asked_in(exchange, endpoint)) is not None:
                     self.end(session)
                     exchange.reply(200)
             case _:
@@ -152,9 +152,9 @@ class Legacy:
             return
         if message.method == "initialize" and message.id is not None:
             # A session id that comes along is one from before a restart: it is left behind.
-            await self._initialize(exchange, endpoint, listing, message)
+            self._initialize(exchange, endpoint, listing, message)
             return
-        session = await self._asked_in(exchange, endpoint)
+        session = self._asked_in(exchange, endpoint)
         if session is None:
             return
         if message.method is None or message.id is None:
@@ -237,7 +237,7 @@ class Legacy:
         if not exchange.head.accepts_sse:
             exchange.refuse(406, "Accept must name text/event-stream.")
             return
-        session = await self._asked_in(exchange, endpoint)
+        session = self._asked_in(exchange, endpoint)
         if session is None:
             return
         last_event = exchange.head.value("last-event-id")
@@ -255,7 +255,7 @@ class Legacy:
         # Older clients take an event without data for a broken one.
         return self._resumable.open(session.id, primed=session.version == LATEST_HANDSHAKE)
 
-    async def _initialize(
+    def _initialize(
         self, exchange: Exchange, endpoint: str | None, listing: Listing, message: Message
     ) -> None:
         session = self.open(endpoint)
@@ -308,7 +308,7 @@ class Legacy:
         session.last_used = time.monotonic()
         return session
 
-    async def _asked_in(self, exchange: Exchange, endpoint: str | None) -> Session | None:
+    def _asked_in(self, exchange: Exchange, endpoint: str | None) -> Session | None:
         """The session a request belongs to; None when it has been refused."""
         given = exchange.head.session_id
         if given is None:

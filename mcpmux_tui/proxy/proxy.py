@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -184,7 +184,8 @@ class Proxy:
             exchange.refuse(refusal.status, refusal.message, *refusal.headers)
             return
         try:
-            await self._route(exchange)
+            if (answering := self._route(exchange)) is not None:
+                await answering
         except ClientGone:
             return
         except BodyTooLarge:
@@ -195,35 +196,36 @@ class Proxy:
                 raise
             exchange.refuse(503, "mcpmux is stopping.")
 
-    async def _route(self, exchange: Exchange) -> None:
-        if is_health_check(exchange.head):
-            exchange.reply(200, b"ok", kind=TEXT)
-            return
-        path = exchange.head.path.removesuffix("/")
-        if f"{path}/".startswith(f"{SSE_PATH}/"):
-            await self._route_old(exchange, path)
-            return
+    def _route(self, exchange: Exchange) -> Coroutine[None, None, None] | None:
+        """What answers a request; None where that is done."""
+        head = exchange.head
+        path = head.path.removesuffix("/")
         endpoint, listing = self._endpoint(path, MCP_PATH)
-        if listing is None:
+        if listing is not None:
+            version = head.protocol_version
+            # As in the SDK: what is no revision with a handshake is judged by the newer rules.
+            legacy = version is None or version in HANDSHAKE_VERSIONS
+            era = self._legacy if legacy else self._modern
+            return era.handle(exchange, endpoint, listing)
+        if is_health_check(head):
+            exchange.reply(200, b"ok", kind=TEXT)
+        elif f"{path}/".startswith(f"{SSE_PATH}/"):
+            return self._route_old(exchange, path)
+        else:
             exchange.refuse(404, "Nothing is here: /mcp has every server, /mcp/<name> one.")
-            return
-        version = exchange.head.protocol_version
-        # As in the SDK: what is no revision with a handshake is judged by the newer rules.
-        legacy = version is None or version in HANDSHAKE_VERSIONS
-        era = self._legacy if legacy else self._modern
-        await era.handle(exchange, endpoint, listing)
+        return None
 
-    async def _route_old(self, exchange: Exchange, path: str) -> None:
+    def _route_old(self, exchange: Exchange, path: str) -> Coroutine[None, None, None] | None:
         endpoint, listing = self._endpoint(path, SSE_PATH)
         if not self._spec.sse:
             self._knocks.add(
-                f"{program(exchange.head)} asked for the old SSE transport: `sse = true` in [proxy]"
-                " offers it."
+                f"{program(exchange.head)} asked for the old SSE transport: `sse = true` in"
+                " [proxy] offers it."
             )
         elif listing is not None:
-            await self._old.handle(exchange, endpoint, listing)
-            return
+            return self._old.handle(exchange, endpoint, listing)
         exchange.refuse(404, "Nothing is here; newer clients use /mcp.")
+        return None
 
     def _endpoint(self, path: str, root: str) -> tuple[str | None, Listing | None]:
         """Which server a path means (None: all) and its tools, None where there is no such."""

@@ -155,7 +155,7 @@ class Session:
             stream.end()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Conversation:
     """Implements Client for one request of a session."""
 

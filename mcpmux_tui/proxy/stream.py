@@ -239,7 +239,8 @@ class Reply:
 
     def close(self) -> None:
         """Leave nothing running; to be called last in any case."""
-        self._end()
+        if self.can_stream:
+            self._end()
         if self._writing is not None:
             self._writing.cancel()
 
