@@ -32,16 +32,18 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> list[Line]:
         """The lines that `data` completes."""
-        *complete, rest = data.split(b"\n")
         lines = []
-        for part in complete:
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            part = data[start:end]
             if self._size or len(part) > self._cap:
                 self._add(part)
                 lines.append(self._take())
             else:
                 lines.append(Line(part))
-        if rest:
-            self._add(rest)
+            start = end + 1
+        if start < len(data):
+            self._add(data[start:])
         return lines
 
     def end(self) -> list[Line]:
