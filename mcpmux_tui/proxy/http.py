@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
 from types import TracebackType
@@ -54,7 +55,7 @@ class Head:
 
     __slots__ = (
         "_verb", "accepts_json", "accepts_sse", "headers", "let_in", "lines", "method", "path",
-        "protocol_version", "sends_json", "session_id", "target", "version",
+        "protocol_version", "repeated", "sends_json", "session_id", "target", "version",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +69,11 @@ class Head:
         self.lines = lines
         self.headers = dict(lines)
         """Names in lower case; of a repeated one the last."""
+        counted = Counter(name for name, _ in lines)
+        self.repeated = frozenset(
+            name.decode("latin-1") for name, count in counted.items() if count > 1
+        )
+        """Names of headers that came more than once."""
         self.path = unquote(path.decode("ascii"))
         self.let_in = False
         """Whether the guard has let it in."""
@@ -86,14 +92,6 @@ class Head:
             and verb == self._verb
             and version == self.version
         )
-
-    @property
-    def repeated(self) -> frozenset[str]:
-        """Names of headers that came more than once."""
-        if len(self.headers) == len(self.lines):
-            return frozenset()
-        names = [name for name, _ in self.lines]
-        return frozenset(name.decode("latin-1") for name in names if names.count(name) > 1)
 
     def value(self, name: str) -> str | None:
         """One header's value."""
