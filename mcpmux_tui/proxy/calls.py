@@ -16,10 +16,13 @@ class revocable:
     The task itself lives on: it may still have to answer.
     """
 
-    __slots__ = ("_asked", "_inside", "_task")
+    __slots__ = ("_asked", "_inside", "_loop", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
 
     def __enter__(self) -> Callable[[], None]:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a call needs a task")
         self._task = task

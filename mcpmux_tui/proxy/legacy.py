@@ -5,6 +5,7 @@ Spec: 2025-11-25 basic/lifecycle and basic/transports.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable, Container
@@ -71,6 +72,7 @@ class Legacy:
         left: Callable[[str], None],
         page_size: int,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._page_size = page_size
         self._slow = Slow(limits.ping)
@@ -215,7 +217,7 @@ class Legacy:
     ) -> bytes:
         # The client's going away does not end a call in this era; only a notice or DELETE does.
         try:
-            with revocable() as take_back:
+            with revocable(self._loop) as take_back:
                 session.calls[request_id] = take_back
                 try:
                     return await self._router.forward(

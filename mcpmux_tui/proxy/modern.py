@@ -5,6 +5,7 @@ Spec: 2026-07-28 basic/index (per-request fields, errors) and basic/transports (
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -115,6 +116,7 @@ class Modern:
         wished: Callable[[], None],
         page_size: int,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._page_size = page_size
         self._slow = Slow(limits.ping)
@@ -191,7 +193,7 @@ class Modern:
                 await self._listen(exchange, endpoint, listing, message.id, envelope)
                 return
             if message.method in router.FORWARDED:
-                with revocable() as take_back, exchange.when_gone(take_back):
+                with revocable(self._loop) as take_back, exchange.when_gone(take_back):
                     result = await self._calls.answer(
                         reply, endpoint, listing, message.method, envelope.params, envelope.caller
                     )

@@ -171,10 +171,9 @@ class Slow:
 
     def add(self, reply: Reply) -> None:
         """From now on."""
-        loop = asyncio.get_running_loop()
-        self._due[reply] = loop.time() + self.seconds
+        self._due[reply] = time.monotonic() + self.seconds
         if self._timer is None:
-            self._timer = loop.call_later(self.seconds, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self.seconds, self._look)
 
     def discard(self, reply: Reply) -> None:
         """It is over, or has begun to stream."""
@@ -188,10 +187,9 @@ class Slow:
 
     def _look(self) -> None:
         self._timer = None
-        loop = asyncio.get_running_loop()
         for reply, due in list(self._due.items()):
-            if due > loop.time():
-                self._timer = loop.call_at(due, self._look)
+            if due > time.monotonic():
+                self._timer = asyncio.get_running_loop().call_at(due, self._look)
                 return
             del self._due[reply]
             reply.begin()

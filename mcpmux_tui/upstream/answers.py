@@ -12,12 +12,13 @@ class Answers:
     """What requests under way wait for."""
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._waiting: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
 
     def expect(self, raw_id: bytes) -> asyncio.Future[Message | ConnectionLost]:
         """The answer to one request, or why there is none; `forget` must follow."""
         future: asyncio.Future[Message | ConnectionLost]
-        future = self._waiting[raw_id] = asyncio.get_running_loop().create_future()
+        future = self._waiting[raw_id] = self._loop.create_future()
         return future
 
     def forget(self, raw_id: bytes) -> None:

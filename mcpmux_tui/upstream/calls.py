@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class Call:
     cancelling: int = 0
 
     def __enter__(self) -> Call:
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(self.calls.loop)
         if self.task is None:
             raise RuntimeError("a call needs a task")
         self.cancelling = self.task.cancelling()
@@ -67,7 +68,7 @@ class Call:
             return
         if self.failure is not None:
             raise self.failure from None
-        if asyncio.get_running_loop().time() >= self.end:
+        if time.monotonic() >= self.end:
             raise RequestTimeout(
                 f"{self.method} did not end within {self.cap:g} s",
                 "Its entry's `deadlines.call` sets how many seconds a call may last.",
@@ -84,7 +85,7 @@ class Call:
 
     def alive(self) -> None:
         """Start its silence anew."""
-        silent = asyncio.get_running_loop().time() + self.patience
+        silent = time.monotonic() + self.patience
         self.due = self.end if self.questions else min(silent, self.end)
         self.calls.watch(self.due)
 
@@ -158,6 +159,7 @@ class Calls:
     def __init__(self, heard: Callable[[], None]) -> None:
         """`heard` is called when something of an answer arrives before its end."""
         self.heard = heard
+        self.loop = asyncio.get_running_loop()
         self._ids = itertools.count(1)
         self._waiting: dict[bytes, Call] = {}
         self._one_less = asyncio.Event()
@@ -172,7 +174,7 @@ class Calls:
         client: Client | None,
     ) -> Call:
         """One request: at most `cap` seconds, `patience` in silence."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         silence = math.inf if patience is None else patience
         end = math.inf if cap is None else now + cap
         due = min(now + silence, end)
@@ -193,7 +195,7 @@ class Calls:
         if due != math.inf and (self._timer is None or self._timer.when() > due):
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(due, self._look)
+            self._timer = self.loop.call_at(due, self._look)
 
     def close(self) -> None:
         """Leave no timer."""
@@ -203,7 +205,7 @@ class Calls:
 
     def _look(self) -> None:
         self._timer = None
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for call in list(self._waiting.values()):
             if call.due <= now:
                 call.expire()

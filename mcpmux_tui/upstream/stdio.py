@@ -332,6 +332,7 @@ class _Input(asyncio.BaseProtocol):
 
     def __init__(self, closed: Callable[[], None]) -> None:
         self._closed = closed
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.WriteTransport | None = None
         self._unsent: list[bytes] = []
         self.writable = asyncio.Event()
@@ -356,7 +357,7 @@ class _Input(asyncio.BaseProtocol):
     def write(self, data: bytes) -> None:
         """Hand over one whole message; those of one turn of the loop go together."""
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._unsent.append(data)
 
     def _flush(self) -> None:
