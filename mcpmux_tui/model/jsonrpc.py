@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, NoReturn
 
 import orjson
 
@@ -28,9 +27,7 @@ _RESULT_LAST = re.compile(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb'\s*,\s*"result"\s*:\s*'
 )
 _RESULT_FIRST = re.compile(rb'\s*\{\s*"result"\s*:\s*')
-_ID_LAST = re.compile(
-    rb'\s*,\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*\}\s*\Z"
-)
+_ID_LAST = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*\}\s*\Z")
 # The same for the two orders of a request.
 _PARAMS_LAST = re.compile(
     rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*'
@@ -45,17 +42,18 @@ _TAIL = 512
 _ID_LIMIT = 1024
 _VALUES = 250_000
 """What is decoded to be read has no more values than this: about 0.1 s, and 100 MB."""
-_FEW = 1_000
 _VALUES_CHECKED = 500_000
 """The same for a result that orjson only checks."""
+_BEFORE_VALUES = b",[{"
+"""What stands before every value but the first, keys apart."""
+_FEW = 64
 
 
 class Malformed(ValueError):
     """Bytes that are not one JSON-RPC message, or not one JSON object; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message; every field but `method` is the raw JSON text, None where absent."""
 
     id: bytes | None = None
@@ -65,21 +63,17 @@ class Message:
     error: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One member of an object: its raw text and, numbers apart, its decoded value."""
+class Member(NamedTuple):
+    """One member of an object: its bytes as received and, numbers apart, its decoded value."""
 
-    raw: str
+    raw: bytes
     value: object
     """Numbers are their text: nothing on the way may round them."""
-    start: int
-    """Where it begins in the text it was read from, its key included."""
-    end: int
 
     @property
     def text(self) -> str | None:
         """The value of a JSON string, None for any other kind."""
-        return self.value if self.raw[0] == '"' and isinstance(self.value, str) else None
+        return self.value if self.raw[:1] == b'"' and isinstance(self.value, str) else None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -97,21 +91,29 @@ _decoder: Final = json.JSONDecoder(
 )
 
 
-def parse_object(text: str) -> dict[str, Member]:
-    """Return the members of the JSON object `text`, in order.
+def parse_object(data: bytes) -> dict[str, Member]:
+    """Return the members of the JSON object `data`, in order.
 
     Raises Malformed for anything else, for more than 250,000 values, and for a key that appears
     twice: two readers would disagree about its value.
     """
-    _bound(text.encode("utf-8", "replace"), _VALUES)
+    text = _text(data)
+    return {
+        key: Member(_span(data, text, start, end), value)
+        for key, value, _, start, end in _members(text)
+    }
+
+
+def _members(text: str) -> Iterator[tuple[str, object, int, int, int]]:
+    """Each member of an object: key and value, where the key begins, where the value is."""
+    seen: set[str] = set()
     at = _skip(text, 0)
     if text[at : at + 1] != "{":
         raise Malformed("not a JSON object")
-    members: dict[str, Member] = {}
     at = _skip(text, at + 1)
     if text[at : at + 1] == "}":
         _expect_end(text, at + 1)
-        return members
+        return
     while True:
         if text[at : at + 1] != '"':
             raise Malformed("a key is missing")
@@ -122,18 +124,30 @@ def parse_object(text: str) -> dict[str, Member]:
             raise Malformed("':' is missing")
         start = _skip(text, at + 1)
         value, end = _value(text, start)
-        if not isinstance(key, str) or key in members:
+        if not isinstance(key, str) or key in seen:
             raise Malformed("a key appears twice")
-        members[key] = Member(text[start:end], value, begin, end)
+        seen.add(key)
+        yield key, value, begin, start, end
         at = _skip(text, end)
         match text[at : at + 1]:
             case ",":
                 at = _skip(text, at + 1)
             case "}":
                 _expect_end(text, at + 1)
-                return members
+                return
             case _:
                 raise Malformed("',' or '}' is missing")
+
+
+def _text(data: bytes) -> str:
+    """What is to be decoded, as text. Raises Malformed where it is not UTF-8, or too much."""
+    _bound(data, _VALUES)
+    return decode(data)
+
+
+def _span(data: bytes, text: str, start: int, end: int) -> bytes:
+    """The bytes of what stands there in the text of `data`."""
+    return data[start:end] if text.isascii() else text[start:end].encode("utf-8")
 
 
 _CALL = re.compile(rb'\{"name":("[^"\\\x00-\x1f]{1,200}"),"arguments":(?=\{)', re.ASCII)
@@ -146,26 +160,26 @@ def parse_call(params: bytes) -> dict[str, Member] | None:
     `params` are those of a parsed message. Values are not decoded here but for names.
     """
     head = _CALL.match(params)
-    if head is None or not params.endswith(b"}"):
+    if head is None or not params.endswith(b"}}"):
         return None
-    end, meta = len(params) - 1, b""
-    arguments = params[head.end() : end]
-    if not _is_object(arguments):
-        arguments, _, meta = arguments.rpartition(_META)
-        if not (_is_object(arguments) and _is_object(meta)):
-            return None
-    # Positions count characters.
-    name, raw = head[1].decode("utf-8"), arguments.decode("utf-8")
-    named = len('{"name":') + len(name)
-    start = named + len(',"arguments":')
-    stop = start + len(raw)
-    members = {
-        "name": Member(name, name[1:-1], 1, named),
-        "arguments": Member(raw, {}, named + 1, stop),
-    }
+    # They are known to be one object, so the last brace is its own, and `},"_meta":{` is no part
+    # of a string: its quote is not escaped, and no string ends before a letter. If one object
+    # reaches from there to the last brace, it is a member of the params themselves.
+    start, end = head.end(), len(params) - 1
+    first = params.find(b"}", start) + 1
+    stop, meta = end, b""
+    if first != end:
+        at = params.rfind(b"}" + _META + b"{", start, end) + 1
+        if at and _is_object(rest := params[at + len(_META) : end]):
+            stop, meta = at, rest
+    arguments = params[start:stop]
+    # If they ended before `stop`, so would the first brace that closes anything.
+    if first != stop and not _is_object(arguments):
+        return None
+    name = head[1]
+    members = {"name": Member(name, name[1:-1].decode("utf-8")), "arguments": Member(arguments, {})}
     if meta:
-        raw = meta.decode("utf-8")
-        members["_meta"] = Member(raw, {}, stop + 1, stop + len(_META) + len(raw))
+        members["_meta"] = Member(meta, {})
     return members
 
 
@@ -180,9 +194,9 @@ def _is_object(span: bytes) -> bool:
     return True
 
 
-def parse_array(text: str) -> list[Member]:
-    """Return the elements of the JSON array `text`. Raises Malformed as `parse_object` does."""
-    _bound(text.encode("utf-8", "replace"), _VALUES)
+def parse_array(data: bytes) -> list[Member]:
+    """Return the elements of the JSON array `data`. Raises Malformed as `parse_object` does."""
+    text = _text(data)
     at = _skip(text, 0)
     if text[at : at + 1] != "[":
         raise Malformed("not a JSON array")
@@ -194,7 +208,7 @@ def parse_array(text: str) -> list[Member]:
     while True:
         start = _skip(text, at)
         value, end = _value(text, start)
-        elements.append(Member(text[start:end], value, start, end))
+        elements.append(Member(_span(data, text, start, end), value))
         at = _skip(text, end)
         match text[at : at + 1]:
             case ",":
@@ -216,25 +230,29 @@ def values(data: bytes) -> int:
     if quotes > 4 * _VALUES_CHECKED:
         return quotes  # splitting would cost as much as decoding
     structure = b"".join(bare.split(b'"')[::2])
-    return 1 + sum(structure.count(mark) for mark in (b",", b"[", b"{"))
+    return 1 + sum(structure.count(mark) for mark in _BEFORE_VALUES)
 
 
 def _bound(data: bytes, most: int) -> None:
     """Raises Malformed where there are more values than that."""
-    if len(data) > most and _at_most(data) > most and values(data) > most:
+    # A value takes two bytes at least: its own, and what parts it from others.
+    if len(data) <= 2 * most or _has_few(data):
+        return
+    if len(data) - len(data.translate(None, _BEFORE_VALUES)) >= most and values(data) > most:
         raise Malformed(f"more than {most} values")
 
 
-def _at_most(data: bytes) -> int:
-    """How many values there can be, counted in no time where there are few: in one long text."""
-    count = 1
-    for mark in (b",", b"[", b"{"):
-        at, seen = data.find(mark), 0
-        while at >= 0 and seen < _FEW:
+def _has_few(data: bytes) -> bool:
+    """Whether there are few values for sure, found out in no time: data of one long text."""
+    seen = 0
+    for mark in _BEFORE_VALUES:
+        at = data.find(mark)
+        while at >= 0:
             seen += 1
+            if seen > _FEW:
+                return False
             at = data.find(mark, at + 1)
-        count += seen if at < 0 else data.count(mark)
-    return count
+    return True
 
 
 def _skip(text: str, at: int) -> int:
@@ -260,14 +278,13 @@ def _expect_end(text: str, at: int) -> None:
 
 def member(raw: bytes | None, *path: str) -> Member | None:
     """The member below a path of keys; None where there is none, or `raw` cannot be read."""
-    text = "{}" if raw is None else raw.decode("utf-8", "replace")
     found: Member | None = None
     try:
         for key in path:
-            found = parse_object(text).get(key)
+            found = parse_object(raw or b"{}").get(key)
             if found is None:
                 return None
-            text = found.raw
+            raw = found.raw
     except Malformed:
         return None
     return found
@@ -281,39 +298,43 @@ def decode(data: bytes) -> str:
         raise Malformed("not UTF-8") from None
 
 
-def splice(text: str, changes: Mapping[str, str | None]) -> str:
-    """Return the object `text` with top-level members set (raw JSON) or, for None, removed.
+def splice(data: bytes, changes: Mapping[str, bytes | None]) -> bytes:
+    """Return the object `data` with top-level members set (raw JSON) or, for None, removed.
 
-    The text of every other value stays as it is. New members go first.
+    The bytes of every other value stay as they are. New members go first.
     """
-    return joined(parse_object(text), changes)
+    return joined(parse_object(data), changes)
 
 
-def joined(members: Mapping[str, Member], changes: Mapping[str, str | None]) -> str:
+def joined(members: Mapping[str, Member], changes: Mapping[str, bytes | None]) -> bytes:
     """The object that `members` make, changed as `splice` does."""
-    new = {key: raw for key, raw in changes.items() if raw is not None and key not in members}
-    kept = {key: changes.get(key, member.raw) for key, member in members.items()}
-    return (
-        "{"
-        + ",".join(f"{quoted(key)}:{raw}" for key, raw in (new | kept).items() if raw is not None)
-        + "}"
-    )
+    parts: list[bytes] = []
+    for key, raw in changes.items():
+        if raw is not None and key not in members:
+            parts += (b",", quoted(key), b":", raw)
+    for key, member in members.items():
+        raw = changes.get(key, member.raw)
+        if raw is not None:
+            parts += (b",", quoted(key), b":", raw)
+    parts[:1] = [b"{"]
+    parts.append(b"}")
+    return b"".join(parts)
 
 
-def without(text: str, key: str) -> str:
-    """The object `text` without one top-level member; every other byte stays."""
-    members = parse_object(text)
-    keys = list(members)
-    if key not in members:
-        return text
+def without(data: bytes, key: str) -> bytes:
+    """The object `data` without one top-level member; every other byte stays."""
+    text = _text(data)
+    spans = {found: (begin, end) for found, _, begin, _, end in _members(text)}
+    if key not in spans:
+        return data
+    start, end = spans[key]
+    keys = list(spans)
     at = keys.index(key)
     if at + 1 < len(keys):
-        start, end = members[key].start, members[keys[at + 1]].start
+        end, _ = spans[keys[at + 1]]
     elif at:
-        start, end = members[keys[at - 1]].end, members[key].end
-    else:
-        start, end = members[key].start, members[key].end
-    return text[:start] + text[end:]
+        _, start = spans[keys[at - 1]]
+    return (text[:start] + text[end:]).encode("utf-8")
 
 
 def parse_message(data: bytes) -> Message:
@@ -325,7 +346,7 @@ def parse_message(data: bytes) -> Message:
     """
     if (fast := _parse_result(data) or _parse_request(data)) is not None:
         return fast
-    members = parse_object(decode(data))
+    members = parse_object(data)
     version = members.get("jsonrpc")
     if version is None or version.value != "2.0" or isinstance(version.value, _Number):
         raise Malformed('"jsonrpc" is not "2.0"')
@@ -386,8 +407,10 @@ def _to_the_end(data: bytes, start: int) -> bytes:
 
 def _to_the_id(data: bytes, start: int) -> tuple[bytes, bytes]:
     """The id at the very end, and what stands from `start` to what belongs to it."""
-    tail = _ID_LAST.search(data, max(start, len(data) - _TAIL))
-    return (b"", b"") if tail is None else (tail[1], data[start : tail.start()])
+    version = data.rfind(b'"jsonrpc"', max(start, len(data) - _TAIL))
+    comma = data.rfind(b",", start, version) if version >= 0 else -1
+    tail = _ID_LAST.match(data, comma) if comma >= 0 else None
+    return (b"", b"") if tail is None else (tail[1], data[start:comma])
 
 
 def _object(span: bytes, most: int) -> bytes | None:
@@ -418,14 +441,13 @@ def _id(members: Mapping[str, Member], *, null_allowed: bool) -> bytes | None:
     member = members.get("id")
     if member is None or (null_allowed and member.value is None):
         return None
-    raw = member.raw.encode("utf-8")
-    if len(raw) > _ID_LIMIT or _ID.fullmatch(raw) is None:
+    if len(member.raw) > _ID_LIMIT or _ID.fullmatch(member.raw) is None:
         raise Malformed('"id" is neither an integer nor a string')
-    return raw
+    return member.raw
 
 
 def _raw(member: Member | None) -> bytes | None:
-    return None if member is None else member.raw.encode("utf-8")
+    return None if member is None else member.raw
 
 
 def salvage_id(data: bytes) -> bytes | None:
@@ -436,8 +458,7 @@ def salvage_id(data: bytes) -> bytes | None:
 
 def request(raw_id: bytes, method: str, params: bytes | None) -> bytes:
     """A request line, without the line feed."""
-    name = quoted(method).encode("ascii")
-    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, name, _with(params))
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, quoted(method), _with(params))
 
 
 def notification(method: str, params: bytes | None = None) -> bytes:
@@ -470,7 +491,7 @@ def error_object(code: int, message: str, data: object = None) -> bytes:
 def rpc_error(raw: bytes) -> RpcError:
     """The error that the other side answered, with its code and a clean message for people."""
     try:
-        members = parse_object(decode(raw))
+        members = parse_object(raw)
         code = int(str(members["code"].value))
         message = str(members["message"].value)
     except (Malformed, KeyError, ValueError):
@@ -484,9 +505,9 @@ def dumps(value: object) -> bytes:
 
 
 @remembered
-def quoted(text: str) -> str:
+def quoted(text: str) -> bytes:
     """A JSON string, ASCII."""
-    return json.dumps(text)
+    return dumps(text)
 
 
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode

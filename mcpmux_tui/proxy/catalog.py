@@ -249,7 +249,6 @@ def _passes(tool: str, filters: ToolFilter) -> bool:
 def _rename(definition: bytes, name: str) -> bytes | None:
     """The definition under another name; None for one in which that is no matter of one key."""
     try:
-        text = jsonrpc.decode(definition)
-        return jsonrpc.splice(text, {"name": json.dumps(name)}).encode("utf-8")
+        return jsonrpc.splice(definition, {"name": jsonrpc.quoted(name)})
     except Malformed:
         return None

@@ -120,7 +120,7 @@ class HeldCalls:
         for key, (_, answer) in list(held.questions.items()):
             if key in responses:
                 del held.questions[key]
-                answer.set_result(responses[key].raw.encode("utf-8"))
+                answer.set_result(responses[key].raw)
 
     async def _next(self, held: HeldCall) -> bytes:
         """The result, or what the server asks before it."""

@@ -201,7 +201,7 @@ class Legacy:
                     raise Fault(INVALID_PARAMS, f'"level" must be one of {", ".join(LEVELS)}.')
                 session.log_level = level.text
                 # A 2026 server is told with each request.
-                session.caller = replace(session.caller, log_level=level.raw.encode("utf-8"))
+                session.caller = replace(session.caller, log_level=level.raw)
                 self._wished()
                 return b"{}"
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
@@ -289,7 +289,7 @@ class Legacy:
     def initialize(self, session: Session, listing: Listing, params: bytes | None) -> bytes:
         """Agree with a client; the result of its `initialize`. Raises Fault."""
         session.version, caller = _handshake(params)
-        declared = jsonrpc.parse_object(caller.capabilities.decode("utf-8"))
+        declared = jsonrpc.parse_object(caller.capabilities)
         askable = not ASKABLE.isdisjoint(declared)
         session.caller = replace(caller, key=session.id, askable=askable)
         result = {
@@ -370,4 +370,4 @@ def _handshake(params: bytes | None) -> tuple[str, Caller]:
             "initialize needs protocolVersion (a string), capabilities and clientInfo (objects).",
         )
     version = wanted if wanted in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE
-    return version, Caller(info.raw.encode("utf-8"), capabilities.raw.encode("utf-8"))
+    return version, Caller(info.raw, capabilities.raw)

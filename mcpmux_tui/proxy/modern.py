@@ -144,8 +144,8 @@ class Modern:
         """A server said something that belongs to no call."""
         for stream, of in self._streams.items():
             if method == RESOURCE_UPDATED and concerns(of.resources, server, params):
-                own = jsonrpc.splice(params.decode("utf-8"), {"_meta": of.meta.decode("utf-8")})
-                stream.tell(jsonrpc.notification(method, own.encode("utf-8")))
+                own = jsonrpc.splice(params, {"_meta": of.meta})
+                stream.tell(jsonrpc.notification(method, own))
 
     def watched(self, server: str) -> frozenset[str]:
         """The addresses at a server that open streams want to hear of."""
@@ -347,12 +347,12 @@ def _match(header: str, value: str | None, expected: str | None) -> None:
 
 
 @remembered
-def _members(meta: str) -> Mapping[str, Member]:
+def _members(meta: bytes) -> Mapping[str, Member]:
     return router.members_of(meta, '"_meta"')
 
 
 @remembered
-def _caller(raw_meta: str) -> Caller:
+def _caller(raw_meta: bytes) -> Caller:
     meta = _members(raw_meta)
     capabilities = meta[META_CLIENT_CAPABILITIES]
     info = meta.get(META_CLIENT_INFO)
@@ -363,12 +363,12 @@ def _caller(raw_meta: str) -> Caller:
         info = None
     elif not isinstance(info.value, dict):
         raise Fault(INVALID_PARAMS, f"{META_CLIENT_INFO} must be an object.")
-    raw = capabilities.raw.encode("utf-8")
-    raw_info = None if info is None else info.raw.encode("utf-8")
+    raw = capabilities.raw
+    raw_info = None if info is None else info.raw
     return Caller(
         raw_info,
         raw,
-        None if level is None else level.raw.encode("utf-8"),
+        None if level is None else level.raw,
         # In this era clients are told apart by what they say of themselves.
         hashlib.sha256(raw + b"\0" + (raw_info or b"")).hexdigest(),
         not ASKABLE.isdisjoint(capabilities.value),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,13 +41,13 @@ def fields(params: bytes | None) -> dict[str, Member]:
     """The members of a request's params. Raises Fault."""
     if params is None:
         return {}
-    return jsonrpc.parse_call(params) or members_of(params.decode("utf-8"), "params")
+    return jsonrpc.parse_call(params) or members_of(params, "params")
 
 
-def members_of(text: str, what: str) -> dict[str, Member]:
+def members_of(data: bytes, what: str) -> dict[str, Member]:
     """The members of a JSON object in a request. Raises Fault, naming it as `what`."""
     try:
-        return jsonrpc.parse_object(text)
+        return jsonrpc.parse_object(data)
     except Malformed as error:
         raise Fault(INVALID_PARAMS, f"{what}: {error}.") from None
 
@@ -56,7 +55,7 @@ def members_of(text: str, what: str) -> dict[str, Member]:
 @dataclass(frozen=True, slots=True)
 class _Route:
     target: Target
-    changes: dict[str, str | None]
+    changes: dict[str, bytes | None]
     """Members of the params that the server gets otherwise than the client wrote them."""
 
 
@@ -97,7 +96,7 @@ class Router:
             return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
         if "_meta" in params:
             route.changes["_meta"] = _own_meta(params["_meta"].raw)
-        own_params = jsonrpc.joined(params, route.changes).encode("utf-8")
+        own_params = jsonrpc.joined(params, route.changes)
         header = None if method == "completion/complete" else name
         ok = False
         try:
@@ -210,20 +209,20 @@ async def answered(
     for _ in range(_ROUNDS):
         match jsonrpc.member(result, "resultType"):
             case Member(value="complete"):
-                return jsonrpc.without(result.decode("utf-8"), "resultType").encode("utf-8")
+                return jsonrpc.without(result, "resultType")
             case Member(value="input_required"):
                 changes = await _answers(result, client)
             case _:
                 return result
-        again = jsonrpc.splice(params.decode("utf-8"), changes).encode("utf-8")
+        again = jsonrpc.splice(params, changes)
         result = await channel.request(method, again, caller=caller, name=name, client=client)
     raise Fault(INVALID_REQUEST, f"The server asked more than {_ROUNDS} times for input.")
 
 
-async def _answers(result: bytes, client: Client | None) -> dict[str, str | None]:
+async def _answers(result: bytes, client: Client | None) -> dict[str, bytes | None]:
     """What a request that needs input is sent again with. Raises RpcError, Fault."""
     try:
-        members = jsonrpc.parse_object(result.decode("utf-8"))
+        members = jsonrpc.parse_object(result)
         requests = members.get("inputRequests")
         asked = {} if requests is None else jsonrpc.parse_object(requests.raw)
         questions = {key: jsonrpc.parse_object(each.raw) for key, each in asked.items()}
@@ -234,17 +233,13 @@ async def _answers(result: bytes, client: Client | None) -> dict[str, str | None
         raise Fault(INVALID_REQUEST, "The server asks for input that this client cannot give.")
     answers = await asyncio.gather(
         *(
-            client.asked(
-                methods[key] or "", each["params"].raw.encode() if "params" in each else b"{}"
-            )
+            client.asked(methods[key] or "", each["params"].raw if "params" in each else b"{}")
             for key, each in questions.items()
         )
     )
-    given = {key: answer.decode("utf-8") for key, answer in zip(questions, answers, strict=True)}
-    responses = ",".join(f"{json.dumps(key)}:{answer}" for key, answer in given.items())
     state = members.get("requestState")
     return {
-        "inputResponses": "{" + responses + "}",
+        "inputResponses": jsonrpc.joined({}, dict(zip(questions, answers, strict=True))),
         "requestState": None if state is None else state.raw,
     }
 
@@ -264,11 +259,11 @@ def _facts(error: UpstreamError) -> dict[str, object] | None:
 
 
 @remembered
-def _own_meta(meta: str) -> str | None:
+def _own_meta(meta: bytes) -> bytes | None:
     """`_meta` without what concerns only the client and this proxy; None where nothing is left."""
     members = members_of(meta, '"_meta"')
     kept = jsonrpc.joined(members, dict.fromkeys(ENVELOPE_KEYS))
-    return None if kept == "{}" else kept
+    return None if kept == b"{}" else kept
 
 
 def _as_modern(result: bytes, method: str) -> bytes:

@@ -128,7 +128,7 @@ class Session:
 
     def _take_back(self, params: bytes | None) -> None:
         request_id = jsonrpc.member(params, "requestId")
-        take_back = self.calls.get(request_id.raw.encode("utf-8")) if request_id else None
+        take_back = self.calls.get(request_id.raw) if request_id else None
         if take_back is not None:
             take_back()
 

@@ -35,7 +35,7 @@ class Call:
     """When that is over, in the loop's time."""
     due: float
     """When it is over as it stands."""
-    progress_token: str | None
+    progress_token: bytes | None
     calls: Calls
     client: Client | None = None
     """Who hears of it meanwhile."""
@@ -170,7 +170,7 @@ class Calls:
         method: str,
         patience: float | None,
         cap: float | None,
-        token: str | None,
+        token: bytes | None,
         client: Client | None,
     ) -> Call:
         """One request: at most `cap` seconds, `patience` in silence."""
@@ -218,13 +218,13 @@ class Calls:
         A server is given a call's own id as the token, so tokens of two clients never meet.
         """
         token = progress_token(params)
-        call = self._waiting.get(token.encode()) if token is not None else None
+        call = self._waiting.get(token) if token is not None else None
         if call is None or call.progress_token is None:
             return
         call.alive()
         if call.client is not None:
-            own = jsonrpc.splice(params.decode(), {"progressToken": call.progress_token})
-            call.client.notified(PROGRESS, own.encode())
+            own = jsonrpc.splice(params, {"progressToken": call.progress_token})
+            call.client.notified(PROGRESS, own)
 
     def about(self, raw_id: bytes | None) -> list[Call]:
         """The calls that a message of the server may belong to, one for each client.
@@ -253,7 +253,7 @@ class Calls:
             await self._one_less.wait()
 
 
-def progress_token(params: bytes, *path: str) -> str | None:
+def progress_token(params: bytes, *path: str) -> bytes | None:
     """The raw `progressToken` below a path of keys, or None."""
     if b'"progressToken"' not in params:
         return None

@@ -30,17 +30,17 @@ OLDER_CLIENTS: Final = replace(ANYBODY, key="older clients", askable=True)
 
 def enveloped(params: bytes, version: str, caller: Caller) -> bytes:
     """`params` with the 2026-07-28 envelope in `_meta`; other members of `_meta` stay."""
-    text = jsonrpc.decode(params)
-    meta = jsonrpc.parse_object(text).get("_meta")
+    members = jsonrpc.parse_object(params)
+    meta = members.get("_meta")
     info = jsonrpc.dumps(_INFO) if caller.info is None else caller.info
-    envelope: dict[str, str | None] = {
-        META_PROTOCOL_VERSION: jsonrpc.dumps(version).decode(),
-        META_CLIENT_INFO: info.decode(),
-        META_CLIENT_CAPABILITIES: caller.capabilities.decode(),
-        META_LOG_LEVEL: None if caller.log_level is None else caller.log_level.decode(),
+    envelope = {
+        META_PROTOCOL_VERSION: jsonrpc.quoted(version),
+        META_CLIENT_INFO: info,
+        META_CLIENT_CAPABILITIES: caller.capabilities,
+        META_LOG_LEVEL: caller.log_level,
     }
-    whole = jsonrpc.splice("{}" if meta is None else meta.raw, envelope)
-    return jsonrpc.splice(text, {"_meta": whole}).encode()
+    whole = jsonrpc.splice(b"{}" if meta is None else meta.raw, envelope)
+    return jsonrpc.joined(members, {"_meta": whole})
 
 
 def initialize_params(caller: Caller) -> bytes:
@@ -54,7 +54,6 @@ def initialize_params(caller: Caller) -> bytes:
 
 def with_progress_token(params: bytes, token: bytes) -> bytes:
     """`params` with another progress token in their `_meta`."""
-    text = jsonrpc.decode(params)
-    meta = jsonrpc.parse_object(text)["_meta"].raw
-    own = jsonrpc.splice(meta, {"progressToken": token.decode()})
-    return jsonrpc.splice(text, {"_meta": own}).encode()
+    members = jsonrpc.parse_object(params)
+    own = jsonrpc.splice(members["_meta"].raw, {"progressToken": token})
+    return jsonrpc.joined(members, {"_meta": own})

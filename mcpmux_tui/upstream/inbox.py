@@ -78,7 +78,7 @@ class Inbox:
     def _withdrawn(self, params: bytes) -> None:
         """The server does not want an answer any more."""
         member = jsonrpc.member(params, "requestId")
-        task = self._answering.get(member.raw.encode()) if member is not None else None
+        task = self._answering.get(member.raw) if member is not None else None
         if task is not None:
             task.cancel()
 

@@ -137,7 +137,7 @@ class ListCache:
             kept = _Kept.model_validate_json(self._path(name).read_bytes())
             items = {
                 kind: tuple(
-                    Item(each.name, _checked(each.definition).encode(), each.description)
+                    Item(each.name, _checked(each.definition.encode()), each.description)
                     for each in of_kind
                 )
                 for kind, of_kind in kept.items.items()
@@ -153,7 +153,7 @@ class ListCache:
         return Lists(items, tuple(kept.skipped), capabilities, kept.instructions)
 
 
-def _checked(definition: str) -> str:
+def _checked(definition: bytes) -> bytes:
     jsonrpc.parse_object(definition)
     return definition
 

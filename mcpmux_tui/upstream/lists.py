@@ -59,10 +59,10 @@ def merged(first: Lists, others: Iterable[Lists]) -> Lists:
 
 async def _fetch(kind: Kind, ask: Ask, limits: Limits) -> _Found:
     found = _Found(kind, limits)
-    cursor: str | None = None
-    cursors: set[str] = set()
+    cursor: bytes | None = None
+    cursors: set[bytes] = set()
     for _ in range(limits.pages):
-        params = b"{}" if cursor is None else b'{"cursor":%b}' % cursor.encode()
+        params = b"{}" if cursor is None else b'{"cursor":%b}' % cursor
         page = await ask(kind.method, params)
         if len(page) > _SMALL:
             cursor = await asyncio.to_thread(found.add, page)
@@ -93,10 +93,10 @@ class _Found:
     _values: int = 0
     _more: int = 0
 
-    def add(self, page: bytes) -> str | None:
+    def add(self, page: bytes) -> bytes | None:
         """Take one page; the raw JSON of its next cursor. Raises ConnectionLost."""
         try:
-            members = jsonrpc.parse_object(jsonrpc.decode(page))
+            members = jsonrpc.parse_object(page)
             listed = members.get(self.kind.value)
             elements = jsonrpc.parse_array(listed.raw) if listed is not None else None
         except Malformed as error:
@@ -122,12 +122,12 @@ class _Found:
             return self.skip(f"The {key} of {noun} {shown} is not valid text.")
         if name in self.items:
             return self.skip(f"{noun.capitalize()} {shown} is listed twice; the first one is used.")
-        raw = element.raw.encode()
+        raw = element.raw
         if len(raw) > self.limits.definition:
             most = self.limits.definition // KIB
             return self.skip(f"The definition of {noun} {shown} is larger than {most} KiB.")
         try:
-            jsonrpc.parse_object(element.raw)
+            jsonrpc.parse_object(raw)
         except Malformed as error:
             return self.skip(f"The definition of {noun} {shown} cannot be used: {error}.")
         if self.left_out or not self._fits(raw):

@@ -162,7 +162,7 @@ def _supported(error: RpcError) -> list[object]:
     if error.code != UNSUPPORTED_PROTOCOL_VERSION:
         return []
     try:
-        data = jsonrpc.parse_object(jsonrpc.decode(error.raw)).get("data")
+        data = jsonrpc.parse_object(error.raw).get("data")
     except Malformed:
         return []
     supported = data.value.get("supported") if data and isinstance(data.value, dict) else None

@@ -380,7 +380,7 @@ class Session:
         cancel: bool,
         cap: float | None = None,
         name: str | None = None,
-        token: str | None = None,
+        token: bytes | None = None,
         client: Client | None = None,
     ) -> bytes:
         raw_id: bytes | None = None

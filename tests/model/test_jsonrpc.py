@@ -29,6 +29,7 @@ json_values = st.recursive(
     [
         b'{"jsonrpc":"2.0","id":7,"result":%b}',
         b'{"result":%b,"jsonrpc":"2.0","id":7}',
+        b'{"result":%b\n , "jsonrpc" : "2.0" , "id" : 7 } \n',
         b'{"id":7,"jsonrpc":"2.0","result":%b}',
         b' { "jsonrpc" : "2.0" , "id" : 7 , "result" :%b } \r\n',
         b'{"jsonrpc":"2.0","id":7,"result":%b,"extra":{"result":{}}}',
@@ -97,16 +98,19 @@ def test_params_stay_as_received() -> None:
 
 
 def test_splice_sets_and_removes_members_and_leaves_the_rest() -> None:
-    text = '{"name":"x","arguments":{"n": 1.0},"_meta":{"p":1}}'
-    changed = jsonrpc.splice(text, {"name": '"y"', "_meta": None, "new": "true", "gone": None})
-    assert changed == '{"new":true,"name":"y","arguments":{"n": 1.0}}'
-    assert jsonrpc.splice("{}", {"a": "1"}) == '{"a":1}'
+    text = b'{"name":"x","arguments":{"n": 1.0},"_meta":{"p":1}}'
+    changed = jsonrpc.splice(text, {"name": b'"y"', "_meta": None, "new": b"true", "gone": None})
+    assert changed == b'{"new":true,"name":"y","arguments":{"n": 1.0}}'
+    assert jsonrpc.splice(b"{}", {"a": b"1"}) == b'{"a":1}'
+    assert jsonrpc.splice(b'{"a":1}', {"a": None}) == b"{}"
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=5), st.text(), json_values)
 def test_splice_is_an_assignment(value: dict[str, object], key: str, new: object) -> None:
-    spliced = jsonrpc.splice(json.dumps(value), {key: json.dumps(new)})
-    assert json.loads(spliced) == {**value, key: new}
+    for ascii in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii).encode()
+        spliced = jsonrpc.splice(text, {key: json.dumps(new).encode()})
+        assert json.loads(spliced) == {**value, key: new}
 
 
 @pytest.mark.parametrize(
@@ -117,10 +121,11 @@ def test_splice_is_an_assignment(value: dict[str, object], key: str, new: object
         ('{"a":1.0, "k":"}"\n}', '{"a":1.0\n}'),
         ('{ "k":1 }', "{  }"),
         ('{"a":{"k":1}}', '{"a":{"k":1}}'),
+        ('{"é": "é" ,"k":"ü", "ö":1}', '{"é": "é" ,"ö":1}'),
     ],
 )
 def test_without_takes_out_one_member_and_no_other_byte(text: str, rest: str) -> None:
-    assert jsonrpc.without(text, "k") == rest
+    assert jsonrpc.without(text.encode(), "k") == rest.encode()
 
 
 @pytest.mark.parametrize(
@@ -171,6 +176,17 @@ def test_a_large_text_is_no_costly_message() -> None:
         assert jsonrpc.parse_message(answer) == Message(id=b"1", result=params)
 
 
+def test_as_many_values_as_can_be_read_are_taken() -> None:
+    for count, taken in ((249_000, True), (251_000, False)):
+        params = b'{"a":[%b]}' % b",".join([b"1"] * (count - 2))
+        line = jsonrpc.notification("n", params)
+        if taken:
+            assert jsonrpc.parse_message(line).params == params
+        else:
+            with pytest.raises(Malformed):
+                jsonrpc.parse_message(line)
+
+
 @given(json_values)
 def test_values_are_never_counted_too_few(value: object) -> None:
     def count(value: object) -> int:
@@ -195,14 +211,57 @@ def test_values_are_never_counted_too_few(value: object) -> None:
     ],
 )
 def test_a_call_in_the_usual_order_is_read_as_any_object_is(params: str) -> None:
-    found = jsonrpc.parse_call(params.encode())
+    assert_read_alike(params.encode())
+
+
+def assert_read_alike(params: bytes) -> None:
+    found = jsonrpc.parse_call(params)
     expected = jsonrpc.parse_object(params)
     assert found is not None
-    assert [(key, each.raw, each.start, each.end) for key, each in found.items()] == [
-        (key, each.raw, each.start, each.end) for key, each in expected.items()
+    assert [(key, each.raw) for key, each in found.items()] == [
+        (key, each.raw) for key, each in expected.items()
     ]
     assert found["name"].text == expected["name"].text
     assert all(isinstance(each.value, type(expected[key].value)) for key, each in found.items())
+
+
+TRAPS = st.sampled_from(
+    [
+        '"}"', '"},"', r'"},\"_meta\":{"', r'"}},\"_meta\":{}}"', '"_meta"', r'"\\"',
+        r'"\ud83d"', "1e400", "{}", '{"_meta":{}}', '{"a":{},"_meta":{}}',
+        '{"a":[{},{"_meta":{}}]}', "{ }", '{"a":{} }',
+    ]
+)  # fmt: skip
+KEYS = st.sampled_from(["_meta", "_meta", "arguments", "name", "x", r"\u005fmeta", r"\u006eame"])
+SPACES = st.sampled_from(["", "", "", " ", "\n"])
+
+
+@st.composite
+def objects(draw: st.DrawFn, depth: int = 2) -> str:
+    members = [
+        f'"{draw(KEYS)}":{draw(SPACES)}{draw(values(depth))}'
+        for _ in range(draw(st.integers(0, 3)))
+    ]
+    return "{" + f"{draw(SPACES)},".join(members) + draw(SPACES) + "}"
+
+
+def values(depth: int) -> st.SearchStrategy[str]:
+    return TRAPS if not depth else TRAPS | objects(depth - 1)
+
+
+@given(objects(), st.lists(st.tuples(KEYS, values(2)), max_size=3), SPACES, SPACES)
+def test_two_readers_of_a_call_never_disagree(
+    arguments: str, others: list[tuple[str, str]], before: str, after: str
+) -> None:
+    rest = "".join(f'{before},"{key}":{value}' for key, value in others)
+    params = ('{"name":"n","arguments":' + arguments + rest + after + "}").encode()
+    try:
+        received = jsonrpc.parse_message(jsonrpc.request(b"1", "tools/call", params)).params
+    except Malformed:
+        return
+    assert received == params
+    if jsonrpc.parse_call(params) is not None:
+        assert_read_alike(params)
 
 
 @pytest.mark.parametrize(
