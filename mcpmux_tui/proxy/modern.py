@@ -96,7 +96,7 @@ class _Subscription:
     """What every notification on it carries."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """A request that passed every check of its header against its body."""
 
@@ -327,11 +327,7 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     meta_member = params.get("_meta")
     if meta_member is None or not isinstance(meta_member.value, dict):
         raise Fault(INVALID_PARAMS, 'params: "_meta" must be an object with the envelope.')
-    meta = _members(meta_member.raw)
-    required = (META_PROTOCOL_VERSION, META_CLIENT_CAPABILITIES)
-    if missing := [key for key in required if key not in meta]:
-        raise Fault(INVALID_PARAMS, f"The envelope lacks {' and '.join(missing)}.")
-    version = meta[META_PROTOCOL_VERSION].text
+    version = _version(meta_member.raw)
     _match(HEADER_PROTOCOL_VERSION, exchange.head.protocol_version, version)
     _match(HEADER_METHOD, exchange.head.value(HEADER_METHOD), message.method)
     named = params.get(NAMED.get(message.method or "", ""))
@@ -349,6 +345,15 @@ def _match(header: str, value: str | None, expected: str | None) -> None:
 @remembered
 def _members(meta: bytes) -> Mapping[str, Member]:
     return router.members_of(meta, '"_meta"')
+
+
+@remembered
+def _version(raw_meta: bytes) -> str | None:
+    meta = _members(raw_meta)
+    required = (META_PROTOCOL_VERSION, META_CLIENT_CAPABILITIES)
+    if missing := [key for key in required if key not in meta]:
+        raise Fault(INVALID_PARAMS, f"The envelope lacks {' and '.join(missing)}.")
+    return meta[META_PROTOCOL_VERSION].text
 
 
 @remembered
