@@ -152,6 +152,7 @@ def _span(data: bytes, text: str, start: int, end: int) -> bytes:
 
 _CALL = re.compile(rb'\{"name":("[^"\\\x00-\x1f]{1,200}"),"arguments":(?=\{)', re.ASCII)
 _META = b',"_meta":'
+_CLOSED_AND_MORE = re.compile(rb'\}[ \t\n\r]*,[ \t\n\r]*"')
 
 
 def parse_call(params: bytes) -> dict[str, Member] | None:
@@ -166,15 +167,15 @@ def parse_call(params: bytes) -> dict[str, Member] | None:
     # of a string: its quote is not escaped, and no string ends before a letter. If one object
     # reaches from there to the last brace, it is a member of the params themselves.
     start, end = head.end(), len(params) - 1
-    first = params.find(b"}", start) + 1
-    stop, meta = end, b""
-    if first != end:
-        at = params.rfind(b"}" + _META + b"{", start, end) + 1
-        if at and _is_object(rest := params[at + len(_META) : end]):
-            stop, meta = at, rest
+    closed = params.find(b"}", start)
+    at = params.rfind(b"}" + _META + b"{", closed, end) + 1
+    if at and _is_object(meta := params[at + len(_META) : end]):
+        stop = at
+    else:
+        stop, meta = end, b""
     arguments = params[start:stop]
-    # If they ended before `stop`, so would the first brace that closes anything.
-    if first != stop and not _is_object(arguments):
+    # Where they end before that, a comma and a key come after a closing brace.
+    if _CLOSED_AND_MORE.search(params, closed, stop) and not _is_object(arguments):
         return None
     name = head[1]
     members = {"name": Member(name, name[1:-1].decode("utf-8")), "arguments": Member(arguments, {})}
