@@ -16,8 +16,8 @@ and a request that meets the end of its connection may have been worked on."""
 Field = tuple[bytes, bytes]
 _HEAD_LIMIT: Final = 64 * 1024
 _BODY_LIMIT: Final = 64 * 1024 * 1024
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_STATUS: Final = rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)"
+_CHUNK: Final = rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?"
 
 
 class Closed(Exception):
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
             return None
         self._data = b""
         first, *lines = data[:end].split(b"\r\n")
-        found = _STATUS.match(first)
+        found = re.match(_STATUS, first)
         if found is None or self._waiter is None or self._waiter.done():
             raise Broken("it does not speak HTTP/1.1")
         status = int(found[1])
@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
             if not line:
                 self._finish()
             return rest
-        found = _CHUNK.fullmatch(line)
+        found = re.fullmatch(_CHUNK, line)
         if found is None:
             raise Broken("a chunk has no length")
         size = int(found[1], 16)

@@ -253,3 +253,5 @@ def test_the_bridge_loads_nothing_but_the_standard_library(home: Home) -> None:
     # What virtual environments and editable installs load by themselves begins with an underline.
     foreign = {each for each in loaded - sys.stdlib_module_names if not each.startswith("_")}
     assert foreign <= {"mcpmux_tui", "sitecustomize"}
+    # Nor what takes long to load there, and is for https or for more arguments than it has.
+    assert not loaded & {"argparse", "dataclasses", "getopt", "gettext", "ssl"}
