@@ -68,7 +68,7 @@ class Pool:
 
     async def post(self, headers: bytes, body: bytes) -> Response:
         """Send a message. Raises NotSent, Lost."""
-        return await self._send(b"%b%d\r\n%b\r\n%b" % (self._post, len(body), headers, body))
+        return await self._send(b"%b%d\r\n%b\r\n" % (self._post, len(body), headers), body)
 
     async def get(self, headers: bytes) -> Response:
         """Ask for an event stream. Raises NotSent, Lost."""
@@ -78,10 +78,10 @@ class Pool:
         """End a session. Raises NotSent, Lost."""
         return await self._send(self._delete + headers + b"\r\n")
 
-    async def _send(self, request: bytes) -> Response:
+    async def _send(self, head: bytes, body: bytes = b"") -> Response:
         connection = self._kept() or await self._connect()
         try:
-            return await connection.exchange(request)
+            return await connection.exchange(head, body)
         except Closed:
             raise NotSent("the connection was closed") from None
         except Broken as broken:
@@ -142,7 +142,7 @@ class Pool:
         return connection
 
 
-# Only https takes the time and the memory that ssl costs; see `bridge.start`.
+# Only https takes the time and the memory that ssl costs; `bridge.start` leaves it out.
 
 
 def _trust() -> SSLContext:
