@@ -142,7 +142,7 @@ class Pool:
         return connection
 
 
-# Only https takes the time and the memory that ssl costs; `bridge.start` leaves it out.
+# ssl is loaded for https alone: elsewhere `bridge.start` keeps it out.
 
 
 def _trust() -> SSLContext:
