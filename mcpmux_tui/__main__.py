@@ -14,9 +14,9 @@ def main() -> None:
     from mcpmux_tui.bridge import options
 
     if (asked := options.quick(sys.argv[1:])) is not None:
-        from mcpmux_tui.bridge import run
+        from mcpmux_tui.bridge import start
 
-        sys.exit(run.main(asked))
+        sys.exit(start.main(asked))
     from mcpmux_tui.cli.main import main as command_line
 
     command_line()

@@ -14,10 +14,12 @@ FRESH: Final = 4.0
 """Seconds a connection may have been idle to be used again: common servers close one after five,
 and a request that meets the end of its connection may have been worked on."""
 Field = tuple[bytes, bytes]
+_LONG: Final = 64 * 1024
+"""Bytes of a body that is sent apart from its header: no copy of both is made, and kept."""
 _HEAD_LIMIT: Final = 64 * 1024
 _BODY_LIMIT: Final = 64 * 1024 * 1024
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)")
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_STATUS: Final = rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: |$)"
+_CHUNK: Final = rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?"
 
 
 class Closed(Exception):
@@ -95,7 +97,7 @@ class Response:
         if self.streams:
             self._woken()
         else:
-            self.body = b"".join(self._parts)
+            self.body, self._parts = b"".join(self._parts), []
 
     def _woken(self) -> None:
         if self._wake is not None and not self._wake.done():
@@ -155,7 +157,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def exchange(self, request: bytes, *, whole: bool = True) -> Response:
+    async def exchange(self, head: bytes, body: bytes = b"", *, whole: bool = True) -> Response:
         """Send a request; its response, `whole` unless it is an event stream, else its header.
 
         Raises Closed, Broken.
@@ -165,7 +167,11 @@ class Connection(asyncio.Protocol):
         self._whole = whole
         waiter: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiter = waiter
-        self._transport.write(request)
+        if len(body) < _LONG:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -213,7 +219,7 @@ class Connection(asyncio.Protocol):
             return None
         self._data = b""
         first, *lines = data[:end].split(b"\r\n")
-        found = _STATUS.match(first)
+        found = re.match(_STATUS, first)
         if found is None or self._waiter is None or self._waiter.done():
             raise Broken("it does not speak HTTP/1.1")
         status = int(found[1])
@@ -257,7 +263,7 @@ class Connection(asyncio.Protocol):
             if not line:
                 self._finish()
             return rest
-        found = _CHUNK.fullmatch(line)
+        found = re.fullmatch(_CHUNK, line)
         if found is None:
             raise Broken("a chunk has no length")
         size = int(found[1], 16)

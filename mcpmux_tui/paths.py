@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import TypeVar
+
+# hashlib loads OpenSSL, which is a sixth of what a bridge holds; `random` of the standard library
+# goes the same way. Not every Python has these modules.
+try:
+    if sys.version_info >= (3, 12):
+        from _sha2 import sha256  # type: ignore[import-not-found]
+    else:
+        from _sha256 import sha256  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha256
 
 _APP = "mcpmux"
 _DEFAULTS = {"CONFIG": ".config", "STATE": ".local/state"}
@@ -52,7 +61,8 @@ def _xdg(kind: str) -> Path:
 def instance_dir(config: Path) -> Path:
     """The state folder of the instance that a config file names; not created here."""
     resolved = os.fsencode(config.expanduser().resolve())
-    return state_root() / hashlib.sha256(resolved).hexdigest()[:12]
+    digest: str = sha256(resolved).hexdigest()
+    return state_root() / digest[:12]
 
 
 def token_file(instance: Path) -> Path:

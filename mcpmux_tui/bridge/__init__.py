@@ -1,6 +1,7 @@
 """`mcpmux stdio`: the bridge for clients that only start commands, standard library alone.
 
 options     what stands in `argv`, read before the command line's library is imported
+start       what is loaded for them, and what is not: clients wait for it
 run         from start to end: stdin, stdout, signals
 pipes       lines from stdin, lines to stdout, back-pressure between both sides
 relay       each message to the address and what comes back; both protocol eras

@@ -33,9 +33,10 @@ class Engine:
 
     moves = True
 
-    def __init__(self, config: Path | None, *, may_start: bool) -> None:
+    def __init__(self, config: str | None, *, may_start: bool) -> None:
         self._config = config
-        path = (config or paths.default_config()).expanduser().absolute()
+        path = Path(config) if config is not None else paths.default_config()
+        path = path.expanduser().absolute()
         self._folder = paths.instance_dir(path)
         self._may_start = may_start
         self._own: subprocess.Popen[bytes] | None = None
@@ -119,11 +120,11 @@ class Engine:
         raise Trouble(f"mcpmux could not be started. {words}".rstrip())
 
 
-def _spawn(config: Path | None) -> subprocess.Popen[bytes]:
+def _spawn(config: str | None) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             *(sys.executable, "-P", "-m", "mcpmux_tui", "serve", "--owned"),
-            *([] if config is None else ["--config", str(config)]),
+            *([] if config is None else ["--config", config]),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcpmux_tui import __version__
 from mcpmux_tui.bridge.pipes import Gate
 from mcpmux_tui.bridge.trouble import Lost, NotSent
 from mcpmux_tui.http1 import FRESH, Broken, Closed, Connection, Response
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 JSON: Final = b"application/json"
 CONNECT_LIMIT: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a server answers, and the header lines it wants of every request."""
 
     host: str
     port: int
     path: str
     tls: bool = False
-    headers: bytes = field(default=b"", repr=False)
+    headers: bytes = b""
 
     @property
     def authority(self) -> str:
@@ -33,7 +33,8 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
+        # Neither headers nor what a query may hold.
         return f"{'https' if self.tls else 'http'}://{self.authority}{self.path.partition('?')[0]}"
 
 
@@ -53,7 +54,7 @@ class Pool:
         self.gates = gates
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
-        self._trust = ssl.create_default_context() if address.tls else None
+        self._trust = _trust() if address.tls else None
         common = (
             f"{address.path} HTTP/1.1\r\nhost: {address.authority}\r\n"
             f"user-agent: mcpmux-stdio/{__version__}\r\n"
@@ -67,7 +68,7 @@ class Pool:
 
     async def post(self, headers: bytes, body: bytes) -> Response:
         """Send a message. Raises NotSent, Lost."""
-        return await self._send(b"%b%d\r\n%b\r\n%b" % (self._post, len(body), headers, body))
+        return await self._send(b"%b%d\r\n%b\r\n" % (self._post, len(body), headers), body)
 
     async def get(self, headers: bytes) -> Response:
         """Ask for an event stream. Raises NotSent, Lost."""
@@ -77,10 +78,10 @@ class Pool:
         """End a session. Raises NotSent, Lost."""
         return await self._send(self._delete + headers + b"\r\n")
 
-    async def _send(self, request: bytes) -> Response:
+    async def _send(self, head: bytes, body: bytes = b"") -> Response:
         connection = self._kept() or await self._connect()
         try:
-            return await connection.exchange(request)
+            return await connection.exchange(head, body)
         except Closed:
             raise NotSent("the connection was closed") from None
         except Broken as broken:
@@ -133,12 +134,28 @@ class Pool:
                 )
         except TimeoutError:
             raise NotSent(f"{address} does not answer within {CONNECT_LIMIT:g} s.") from None
-        except ssl.SSLError as error:
-            raise NotSent(f"{address} cannot be trusted: {error.reason or 'TLS failed'}.") from None
         except OSError as error:
+            if address.tls and (reason := _distrust(error)):
+                raise NotSent(f"{address} cannot be trusted: {reason}.") from None
             raise NotSent(f"{address} cannot be reached: {_why(error)}.") from None
         self._all.add(connection)
         return connection
+
+
+# ssl is loaded for https alone: elsewhere `bridge.start` keeps it out.
+
+
+def _trust() -> SSLContext:
+    import ssl
+
+    return ssl.create_default_context()
+
+
+def _distrust(error: OSError) -> str:
+    """Why TLS failed, where it was that."""
+    import ssl
+
+    return (error.reason or "TLS failed") if isinstance(error, ssl.SSLError) else ""
 
 
 def _why(error: OSError) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mcpmux_tui.model.protocol import (
     ACKNOWLEDGED,
@@ -35,8 +34,7 @@ class Number(str):
 _decoder: Final = json.JSONDecoder(parse_int=Number, parse_float=Number)
 
 
-@dataclass(slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of the client."""
 
     raw: bytes

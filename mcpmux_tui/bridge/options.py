@@ -3,36 +3,37 @@ the bridge's whole start."""
 
 from __future__ import annotations
 
-import getopt
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final, NamedTuple
 
-COMMAND = "stdio"
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+COMMAND: Final = "stdio"
+_HEADER: Final = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)"
+_VARIABLE: Final = r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}"
 
 
 class Wrong(ValueError):
     """The arguments cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the bridge is to do."""
 
-    config: Path | None = None
+    config: str | None = None
     url: str | None = None
     """None: the instance's engine."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = {}
     start: bool = True
     """Whether to start an engine where none runs."""
 
+    def __repr__(self) -> str:
+        # Headers may hold secrets.
+        return f"Options(config={self.config!r}, url={self.url!r}, start={self.start!r})"
+
     @classmethod
     def of(
-        cls, config: Path | None, url: str | None, headers: Sequence[str], *, start: bool
+        cls, config: str | None, url: str | None, headers: Sequence[str], *, start: bool
     ) -> Options:
         """Check what was given. Raises Wrong."""
         if url is not None and config is not None:
@@ -44,23 +45,29 @@ class Options:
 
 def quick(argv: Sequence[str]) -> Options | None:
     """The options where `argv` plainly asks for the bridge; None leaves it to the command line."""
+    asked, start, headers = False, True, []
+    last: dict[str, str] = {}
+    words = iter(argv)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not asked and word == COMMAND:
+            asked = True
+        elif asked and word == "--no-start":
+            start = False
+        elif name == "--config" or (asked and name in {"--url", "--header"}):
+            given = value if equals else next(words, None)
+            if given is None:
+                return None
+            last[name] = given
+            if name == "--header":
+                headers.append(given)
+        else:
+            return None
+    if not asked:
+        return None
     try:
-        before, rest = getopt.getopt(list(argv), "", ["config="])
-        if rest[:1] != [COMMAND]:
-            return None
-        given, more = getopt.getopt(rest[1:], "", ["config=", "url=", "header=", "no-start"])
-        if more:
-            return None
-        last = dict(before) | dict(given)
-        config = last.get("--config")
-        headers = [value for name, value in given if name == "--header"]
-        return Options.of(
-            None if config is None else Path(config),
-            last.get("--url"),
-            headers,
-            start="--no-start" not in last,
-        )
-    except (getopt.GetoptError, Wrong):
+        return Options.of(last.get("--config"), last.get("--url"), headers, start=start)
+    except Wrong:
         return None
 
 
@@ -72,7 +79,7 @@ def _header(line: str) -> tuple[str, str]:
             raise Wrong(f"--header wants the variable {found[1]}, which is not set.")
         return given
 
-    parts = _HEADER.fullmatch(_VARIABLE.sub(value, line))
+    parts = re.fullmatch(_HEADER, re.sub(_VARIABLE, value, line))
     if parts is None:
         raise Wrong("--header wants 'Name: value' in plain ASCII.")
     return parts[1], parts[2].strip()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 from mcpmux_tui.bridge.message import Malformed, Message, decode
 from mcpmux_tui.model.protocol import header_value
 
 _ANNOTATION = b'"x-mcp-header"'
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 Path = tuple[str, ...]
 
 
@@ -51,7 +52,7 @@ class ParamHeaders:
 
 def _annotated(schema: object, path: Path) -> Iterator[tuple[Path, str]]:
     token = _member(schema, "x-mcp-header")
-    if path and isinstance(token, str) and _TOKEN.fullmatch(token):
+    if path and isinstance(token, str) and re.fullmatch(_NAME, token):
         yield path, token
     properties = _member(schema, "properties")
     if isinstance(properties, dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 
-from mcpmux_tui.bridge.engine import Engine
 from mcpmux_tui.bridge.http import Gates
 from mcpmux_tui.bridge.options import Options
 from mcpmux_tui.bridge.pipes import Input, Output
@@ -20,15 +19,20 @@ _LAST_ANSWERS = 10.0
 def main(options: Options) -> int:
     """Serve one client until it leaves; return the exit code."""
     try:
-        target: Target = (
-            Engine(options.config, may_start=options.start)
-            if options.url is None
-            else Fixed(options.url, options.headers)
-        )
+        target = _target(options)
     except Trouble as trouble:
         say(str(trouble))
         return 2
     return asyncio.run(_serve(target))
+
+
+def _target(options: Options) -> Target:
+    if options.url is not None:
+        return Fixed(options.url, options.headers)
+    # Imported here: an address needs none of it.
+    from mcpmux_tui.bridge.engine import Engine
+
+    return Engine(options.config, may_start=options.start)
 
 
 async def _serve(target: Target) -> int:

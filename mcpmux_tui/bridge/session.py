@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from mcpmux_tui.bridge.message import Malformed, Message, decode
 from mcpmux_tui.http1 import Response
@@ -18,22 +17,22 @@ from mcpmux_tui.model.protocol import (
 _INITIALIZE = b'{"jsonrpc":"2.0","id":"mcpmux-stdio","method":"initialize","params":%b}'
 
 
-@dataclass(slots=True)
 class Session:
     """What the client and the server agreed on, and what the client asked for since."""
 
-    params: dict[str, object]
-    """Of the client's `initialize`."""
-    id: bytes = b""
-    headers: bytes = b""
-    listed: tuple[str, ...] = ()
-    """Capabilities whose changed lists the server announces."""
-    initialized: bytes | None = None
-    """The client's notification, once it came."""
-    level: bytes | None = None
-    """The last `logging/setLevel`."""
-    subscriptions: dict[str, bytes] = field(default_factory=dict)
-    """URI -> the request that subscribed to it."""
+    def __init__(self, params: dict[str, object]) -> None:
+        self.params = params
+        """Of the client's `initialize`."""
+        self.id = b""
+        self.headers = b""
+        self.listed: tuple[str, ...] = ()
+        """Capabilities whose changed lists the server announces."""
+        self.initialized: bytes | None = None
+        """The client's notification, once it came."""
+        self.level: bytes | None = None
+        """The last `logging/setLevel`."""
+        self.subscriptions: dict[str, bytes] = {}
+        """URI -> the request that subscribed to it."""
 
     @classmethod
     def of(cls, initialize: Message) -> Session:

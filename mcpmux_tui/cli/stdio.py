@@ -32,8 +32,9 @@ def stdio(
     no_start: bool,
 ) -> None:
     """Be an MCP server on stdin and stdout, for clients that only start commands."""
+    given = config or context.obj
     try:
-        options = Options.of(config or context.obj, url, headers, start=not no_start)
+        options = Options.of(str(given) if given else None, url, headers, start=not no_start)
     except Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
     sys.exit(run.main(options))

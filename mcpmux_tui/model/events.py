@@ -6,21 +6,20 @@ Lines end with LF or CRLF.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from mcpmux_tui.model.lines import LineSplitter
 
-_ID = re.compile(rb"[\x20-\x7e]{0,1024}")
+_ID: Final = rb"[\x20-\x7e]{0,1024}"
 """Ids that a header can carry back."""
-_MILLISECONDS = re.compile(rb"[0-9]{1,9}")
+_MILLISECONDS: Final = rb"[0-9]{1,9}"
 
 
 class TooLarge(Exception):
     """One event is larger than allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event with data; `type` is "message" unless the stream says otherwise."""
 
     type: str
@@ -70,9 +69,9 @@ class EventReader:
                 self._data.append(value)
             case b"event":
                 self._type = value
-            case b"id" if _ID.fullmatch(value):
+            case b"id" if re.fullmatch(_ID, value):
                 self._id = value.decode("ascii")
-            case b"retry" if _MILLISECONDS.fullmatch(value):
+            case b"retry" if re.fullmatch(_MILLISECONDS, value):
                 self.retry = int(value) / 1000
         return None
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(slots=True)
-class Line:
+class Line(NamedTuple):
     """One line without its line feed; of a too long one only both ends."""
 
     data: bytes

@@ -6,7 +6,7 @@ these against the SDK's. Spec: 2025-11-25 and 2026-07-28, basic/index and basic/
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from typing import Final
 
@@ -72,12 +72,14 @@ def is_modern(version: str) -> bool:
     return version in MODERN_VERSIONS
 
 
-_PLAIN = re.compile(r"[\x20-\x7e]*")
-_SENTINEL = re.compile(r"=\?base64\?.*\?=")
+_PLAIN: Final = r"[\x20-\x7e]*"
+_SENTINEL: Final = r"=\?base64\?.*\?="
 
 
 def header_value(value: str) -> str:
     """`value` as a header can carry it: as it is, or base64 within a sentinel."""
-    if _PLAIN.fullmatch(value) and value == value.strip() and not _SENTINEL.fullmatch(value):
+    plain = re.fullmatch(_PLAIN, value) and value == value.strip()
+    if plain and not re.fullmatch(_SENTINEL, value):
         return value
-    return f"=?base64?{base64.b64encode(value.encode('utf-8', 'replace')).decode('ascii')}?="
+    encoded = binascii.b2a_base64(value.encode("utf-8", "replace"), newline=False)
+    return f"=?base64?{encoded.decode('ascii')}?="

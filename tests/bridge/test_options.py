@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from mcpmux_tui.bridge.options import Options, Wrong, quick
@@ -14,9 +12,9 @@ URL = "https://example.com/mcp"
     [
         (["stdio"], Options()),
         (["stdio", "--no-start"], Options(start=False)),
-        (["stdio", "--config", "a.toml"], Options(Path("a.toml"))),
-        (["--config=a.toml", "stdio"], Options(Path("a.toml"))),
-        (["--config", "a.toml", "stdio", "--config", "b"], Options(Path("b"))),
+        (["stdio", "--config", "a.toml"], Options("a.toml")),
+        (["--config=a.toml", "stdio"], Options("a.toml")),
+        (["--config", "a.toml", "stdio", "--config", "b"], Options("b")),
         (
             ["stdio", "--url", URL, "--header", "A: b", "--header=X-C:d: ${WHO}"],
             Options(url=URL, headers={"A": "b", "X-C": "d: ada"}),
@@ -44,6 +42,9 @@ def test_what_plainly_asks_for_the_bridge_is_read_at_once(
         ["stdio", "--url", URL, "--header", "A: ${NOT_SET_ANYWHERE}"],
         ["stdio", "--url", URL, "--header", "A: b\r\nC: d"],
         ["stdio", "--url"],
+        ["--url", URL, "stdio"],
+        ["stdio", "--no-start=1"],
+        ["stdio", "--", "--url", URL],
     ],
 )
 def test_everything_else_is_left_to_the_command_line(argv: list[str]) -> None:

@@ -241,7 +241,8 @@ def test_the_bridge_loads_nothing_but_the_standard_library(home: Home) -> None:
     script = (
         "import sys, runpy; sys.argv[1:] = ['stdio', '--config', sys.argv[1]]\n"
         "try: runpy.run_module('mcpmux_tui', run_name='__main__')\n"
-        "finally: print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+        "finally: print(*{name.partition('.')[0] for name, module in sys.modules.items()"
+        " if module}, file=sys.stderr)"
     )
     with Served(home, "--port", "0"):
         done = subprocess.run(
@@ -253,3 +254,5 @@ def test_the_bridge_loads_nothing_but_the_standard_library(home: Home) -> None:
     # What virtual environments and editable installs load by themselves begins with an underline.
     foreign = {each for each in loaded - sys.stdlib_module_names if not each.startswith("_")}
     assert foreign <= {"mcpmux_tui", "sitecustomize"}
+    # Nor what takes long to load there, and is for https or for more arguments than it has.
+    assert not loaded & {"argparse", "dataclasses", "getopt", "gettext", "ssl", "_hashlib"}

@@ -39,7 +39,7 @@ def test_its_arguments_name_the_config_and_its_variables_the_folders(
     config = tmp_path / "c.toml"
     made = entry(Instance.of(config))
     asked = options(made)
-    assert (asked.config, asked.url, asked.start) == (config, None, True)
+    assert (asked.config, asked.url, asked.start) == (str(config), None, True)
     assert made["env"] == {"MCPMUX_STATE_DIR": str(tmp_path / "state")}
     assert "--config" not in str(entry(Instance.of(None)))
 
