@@ -34,6 +34,10 @@ _ROUNDS: Final = 16
 _LINKS: Final = 4096
 """Addresses in results of tools that are remembered."""
 _NEVER_KEPT: Final = b',"ttlMs":0,"cacheScope":"private"'
+_TYPE: Final = b'"resultType"'
+# A result is known to be one object: its last member, and nothing in a string, ends so.
+_TYPED_LAST: Final = b',"resultType":"complete"}'
+_TYPED_FIRST: Final = b'{"resultType":"complete",'
 _NO_COMPLETION: Final = b'{"completion":{"values":[],"total":0,"hasMore":false}}'
 
 
@@ -207,6 +211,8 @@ async def answered(
     Raises Fault, UpstreamError.
     """
     for _ in range(_ROUNDS):
+        if (plain := _untyped(result)) is not None:
+            return plain
         match jsonrpc.member(result, "resultType"):
             case Member(value="complete"):
                 return jsonrpc.without(result, "resultType")
@@ -264,6 +270,16 @@ def _own_meta(meta: bytes) -> bytes | None:
     members = members_of(meta, '"_meta"')
     kept = jsonrpc.joined(members, dict.fromkeys(ENVELOPE_KEYS))
     return None if kept == b"{}" else kept
+
+
+def _untyped(result: bytes) -> bytes | None:
+    """A complete result without its type, for the two places where SDKs write it; else None."""
+    if result.count(_TYPE) == 1:
+        if result.endswith(_TYPED_LAST):
+            return result[: -len(_TYPED_LAST)] + b"}"
+        if result.startswith(_TYPED_FIRST):
+            return b"{" + result[len(_TYPED_FIRST) :]
+    return None
 
 
 def _as_modern(result: bytes, method: str) -> bytes:

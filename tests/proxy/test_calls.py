@@ -462,3 +462,36 @@ async def test_a_large_call_crosses_in_one_piece(arguments: dict[str, str]) -> N
         )
         text = json.loads(answer.body)["result"]["content"][0]["text"]
         assert json.loads(text) == arguments
+
+
+@pytest.mark.parametrize(
+    ("result", "sent"),
+    [
+        (b'{"content":[],"resultType":"complete"}', b'{"content":[]}'),
+        (b'{"resultType":"complete","content":[]}', b'{"content":[]}'),
+        (b'{"a":1,"resultType" : "complete","b":2}', b'{"a":1,"b":2}'),
+        (b'{"resultType":"complete"}', b"{}"),
+        # Those of members and in strings are the server's own.
+        (
+            b'{"a":{"b":1,"resultType":"complete"},"resultType":"complete"}',
+            b'{"a":{"b":1,"resultType":"complete"}}',
+        ),
+        (
+            b'{"resultType":"complete","a":",\\"resultType\\":\\"complete"}',
+            b'{"a":",\\"resultType\\":\\"complete"}',
+        ),
+        (b'{"resultType":"other","a":1}', b'{"resultType":"other","a":1}'),
+    ],
+)
+async def test_the_result_type_of_the_newer_era_stays_here_for_older_clients(
+    result: bytes, sent: bytes
+) -> None:
+    async def answer(_: Received) -> bytes:
+        return result
+
+    upstream = FakeUpstream("s", answer=answer, protocol_version="2026-07-28")
+    async with running(upstream) as proxy, http_client() as client:
+        headers = await open_session(client, url_of(proxy))
+        body = rpc("tools/call", {"name": "s__echo"})
+        response = await client.post(url_of(proxy), json=body, headers=headers)
+        assert response.content == b'{"jsonrpc":"2.0","id":1,"result":' + sent + b"}"
