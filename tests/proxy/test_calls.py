@@ -481,6 +481,11 @@ async def test_a_large_call_crosses_in_one_piece(arguments: dict[str, str]) -> N
             b'{"a":",\\"resultType\\":\\"complete"}',
         ),
         (b'{"resultType":"other","a":1}', b'{"resultType":"other","a":1}'),
+        # Two readers would disagree about it.
+        (
+            b'{"resultType":"other","a":1,"resultType":"complete"}',
+            b'{"resultType":"other","a":1,"resultType":"complete"}',
+        ),
     ],
 )
 async def test_the_result_type_of_the_newer_era_stays_here_for_older_clients(
