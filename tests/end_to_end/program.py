@@ -228,14 +228,19 @@ class Terminal:
 
     def wait_for(self, text: str, limit: float = LIMIT) -> None:
         """Wait until `text` was written to the terminal since the last key."""
-        wanted = text.encode()
+        self.wait_for_one(text, limit=limit)
 
-        def came() -> bool:
+    def wait_for_one(self, *texts: str, limit: float = LIMIT) -> str:
+        """The first of `texts` that was written to the terminal since the last key."""
+
+        def came() -> list[str]:
             # A text may be cut by moves of the cursor; an escape sequence may be what is wanted.
             new = self.output[self._pressed :]
-            return wanted in new or wanted in _MOVES.sub(b"", new)
+            bare = _MOVES.sub(b"", new)
+            return [each for each in texts if each.encode() in new or each.encode() in bare]
 
-        self.read_until(came, limit, text)
+        self.read_until(lambda: bool(came()), limit, " or ".join(texts))
+        return came()[0]
 
     @property
     def text(self) -> str:
