@@ -113,9 +113,12 @@ class Connection(asyncio.Protocol):
         self._end_stall()
         self._writable.set()
         self._waiting.clear()
-        del self._parser  # each knows the other
-        if self._current is not None:
-            self._current.arrived()
+        # Each knows the other: nothing is left to the garbage collector.
+        del self._parser
+        current = self._current
+        self._current = self._incoming = self._missing = None
+        if current is not None:
+            current.arrived()
         if self.on_gone is not None:
             self.on_gone()
 

@@ -66,7 +66,7 @@ class Head:
         """As it stands in the request line."""
         self.version = version
         self.lines = lines
-        self.headers = dict(lines)
+        self.headers = {name: value.rstrip(b" \t") for name, value in lines}
         """Names in lower case; of a repeated one the last."""
         self.path = unquote(path.decode("ascii"))
         self.let_in = False
