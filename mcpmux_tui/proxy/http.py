@@ -170,15 +170,16 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge, ClientGone."""
-        if self.head.awaits_continue and not (self.whole or self.connection.gone):
-            self.connection.transport.write(_CONTINUE)
+        transport = self.connection.transport
+        if self.head.awaits_continue and not (self.whole or transport.is_closing()):
+            transport.write(_CONTINUE)
         self.reading = True
         while not self.whole:
             if self.connection.gone:
                 raise ClientGone
             if self.unread > limit:
                 raise BodyTooLarge
-            self.connection.transport.resume_reading()
+            transport.resume_reading()
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
         if self.unread > limit:

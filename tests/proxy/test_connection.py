@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from mcpmux_tui.proxy.connection import Connection
-from mcpmux_tui.proxy.http import Exchange, Head
+from mcpmux_tui.proxy.http import ClientGone, Exchange, Head
 from mcpmux_tui.proxy.limits import DEFAULTS
 from tests.proxy.fakes import (
     INITIALIZE,
@@ -31,6 +31,7 @@ from tests.proxy.wire import Wire, connect, request
 HELLO = json.dumps(INITIALIZE).encode()
 CHUNKED = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 AGAIN = b"GET /again HTTP/1.1\r\n\r\n"
+WAITING = b"POST /a HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
 
 
 def length(value: bytes) -> bytes:
@@ -297,21 +298,29 @@ async def refuse(exchange: Exchange) -> None:
 
 async def test_a_body_that_was_not_asked_for_ends_the_connection() -> None:
     """A client that waits for `100 Continue` may send its next request in place of the body."""
-    waiting = b"POST /a HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n"
-    async with line(refuse) as one:
-        await one.feed(waiting)
+    served: list[bytes] = []
+
+    async def refusing(exchange: Exchange) -> None:
+        served.append(exchange.head.target)
+        await refuse(exchange)
+
+    async with line(refusing) as one:
+        await one.feed(WAITING)
         answer = await one.wire.answer()
         assert (answer.status, answer.headers["connection"]) == (401, "close")
+        await one.feed(b"abc" + AGAIN)
+        assert await one.wire.closed() == b""
+        assert served == [b"/a"]
     async with line() as one:
-        await one.feed(waiting)
+        await one.feed(WAITING)
         assert (await one.wire.header()).status == 100
         await one.feed(b"abc")
         assert (await asked(one.wire))[3] == "abc"
-        await one.feed(waiting + b"abc")  # already here: nobody has to ask
+        await one.feed(WAITING + b"abc")  # already here: nobody has to ask
         assert (await asked(one.wire))[3] == "abc"
         assert one.is_open()
     async with line() as one:
-        await one.feed(waiting.replace(b"HTTP/1.1", b"HTTP/1.0"), b"abc")
+        await one.feed(WAITING.replace(b"HTTP/1.1", b"HTTP/1.0"), b"abc")
         assert (await asked(one.wire))[3] == "abc"  # an older client knows no 1xx
 
 
@@ -328,7 +337,6 @@ async def test_a_refusal_reaches_a_client_that_still_sends() -> None:
         assert one.is_open()
         await one.wire.send(b"x" + AGAIN)
         assert await one.wire.closed() == b""
-        assert not one.tasks
 
 
 async def test_a_list_in_two_headers_is_one_list() -> None:
@@ -365,6 +373,47 @@ async def test_no_request_runs_for_a_client_that_is_gone() -> None:
         await settled()
         assert begun == [b"/a"]
         assert not one.is_open()
+
+
+@pytest.mark.parametrize("act", ["body", "reply", "stream", "broken stream", "nothing"])
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
+async def test_an_answer_on_its_way_reaches_a_client_that_sends_no_more(
+    act: str, read: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    release, begun = asyncio.Event(), asyncio.Event()
+    size = await unsent(30_000)
+
+    async def serve(exchange: Exchange) -> None:
+        if exchange.head.method == "GET":
+            exchange.reply(200, b"x" * size)
+            return
+        begun.set()
+        await release.wait()
+        if act == "body":
+            with pytest.raises(ClientGone):
+                await exchange.body(10)
+        elif act == "reply":
+            exchange.reply(200, b"late")
+        elif act.endswith("stream"):
+            exchange.start_stream()
+            await exchange.push(b"late", last=act == "stream")
+
+    async with line(serve) as one:
+        one.stop_reading()
+        await one.feed(AGAIN + WAITING)
+        await begun.wait()
+        one.wire.writer.write_eof()
+        await until(lambda: not one.is_open())
+        if not read:
+            release.set()
+            await settled()
+        one.read_on()
+        assert len((await one.wire.answer()).body) == size
+        assert await one.wire.closed() == b""
+        release.set()
+        await settled()
+        assert not one.tasks
+    assert not caplog.records
 
 
 @pytest.mark.behaviour("B12", "X17")

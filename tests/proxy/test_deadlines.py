@@ -163,6 +163,16 @@ async def test_a_header_begun_behind_a_call_ends_in_time(clock: Clock) -> None:
         assert not one.is_open()
 
 
+async def test_an_answer_before_a_broken_request_may_take_long(clock: Clock) -> None:
+    held = Held()
+    async with line(held.serve) as one:
+        await one.feed(GET, GET[:9], b"\0")
+        await clock.after(HOUR)
+        held.release.set()
+        assert (await one.wire.answer()).status == 200
+        assert await one.wire.closed() == b""
+
+
 async def test_a_request_sent_while_an_answer_was_read_slowly_may_take_long(clock: Clock) -> None:
     held = Held()
 
@@ -178,6 +188,7 @@ async def test_a_request_sent_while_an_answer_was_read_slowly_may_take_long(cloc
         await until(lambda: one.connection.stalled)
         await one.feed(GET)
         await clock.after(30)
+        assert not one.tasks  # its answer would have to be kept as well
         one.read_on()
         assert len((await one.wire.answer()).body) == 5_000_000
         await clock.after(HOUR)
@@ -236,6 +247,21 @@ async def test_a_connection_that_is_closed_waits_a_minute_for_its_client(
             one.read_on()
             assert len((await one.wire.answer()).body) == size
         await clock.after(1.5)
+        assert one.connection not in one.peers
+
+
+async def test_a_closed_connection_is_let_go_though_it_was_read_for_a_while(clock: Clock) -> None:
+    async with line(big) as one:
+        one.connection.transport.set_write_buffer_limits(high=2**21, low=2**20)
+        one.stop_reading()
+        await one.feed(GET.replace(b"1.1", b"1.0"))
+        await until(lambda: one.connection.stalled)
+        while one.connection.stalled:
+            take(one)
+            await settled()
+        assert one.connection.transport.get_write_buffer_size() > 0
+        await clock.after(60)
+        await clock.after(60)
         assert one.connection not in one.peers
 
 
