@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine
 from typing import Final
 
 import httptools
@@ -22,6 +22,8 @@ Serve = Callable[[Exchange], Coroutine[None, None, None]]
 _HEADER: Final = object()
 _UNREAD: Final = 64 * 1024
 """Bytes of a body that nobody has asked for yet."""
+_PIPELINED: Final = 100
+"""Requests that may wait for an earlier answer; one read could bring thousands."""
 
 
 class Connection(asyncio.Protocol):
@@ -60,7 +62,8 @@ class Connection(asyncio.Protocol):
         self._length: bytes | None = None
         self._head: Head | None = None
         self._in_header = False
-        self._header_bytes = 0
+        self._framing_bytes = 0
+        """What came since the last header or piece of a body."""
         self._incoming: Exchange | None = None
         """Its body is not whole yet."""
         # Those that are being answered.
@@ -110,23 +113,30 @@ class Connection(asyncio.Protocol):
         self._end_stall()
         self._writable.set()
         self._waiting.clear()
-        del self._parser  # each knows the other
-        if self._current is not None:
-            self._current.arrived()
+        # Each knows the other: nothing is left to the garbage collector.
+        del self._parser
+        current = self._current
+        self._current = self._incoming = self._missing = None
+        if current is not None:
+            current.arrived()
         if self.on_gone is not None:
             self.on_gone()
+
+    def eof_received(self) -> None:
+        """The client has closed, at least its side: as good as gone."""
+        self._close()
 
     def shutdown(self) -> None:
         """Close, once the answer under way is written."""
         self.stopping = True
         if self._current is None:
-            self.transport.close()
+            self._close()
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; what is not HTTP ends the connection."""
-        in_header = self._in_header
+        self._framing_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -135,11 +145,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(400, b"This is not HTTP/1.1.")
             return
-        if in_header and self._in_header:
-            self._header_bytes += len(data)
-            if self._header_bytes > self._limits.header_bytes:
-                self._refuse(431, b"The request header is too large.")
-                return
+        if self._framing_bytes > self._limits.header_bytes:
+            # Trailers as well: the parser collects each line of them.
+            self._refuse(431, b"The request header is too large.")
+            return
         self._watch()
 
     def on_message_begin(self) -> None:
@@ -153,6 +162,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One line of the header; the parser lets no second length pass."""
+        if not self._in_header:
+            return  # A trailer: part of no header (RFC 9112, 7.1.2).
         name = name.lower()
         if name == b"content-length":
             self._length = value
@@ -162,7 +173,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The header is whole: whoever answers may begin."""
         self._in_header = False
-        self._header_bytes = 0
+        self._framing_bytes = 0
         self._missing = None
         method, version = self._parser.get_method(), self._parser.get_http_version()
         head = self._head
@@ -173,14 +184,17 @@ class Connection(asyncio.Protocol):
         lasting = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         exchange = Exchange(self, head, self._length, lasting=lasting)
         self._incoming = exchange
-        if self._current is None and not self._waiting and not self.stalled:
+        if not (self._current or self._waiting or self.stalled or self.stopping):
             self._start(exchange)
+        elif len(self._waiting) == _PIPELINED:
+            raise httptools.HttpParserError("too many requests at once")
         else:
             self._waiting.append(exchange)
             self.transport.pause_reading()
 
     def on_body(self, data: bytes) -> None:
         """Some of the body; nobody reads that of a request which is answered already."""
+        self._framing_bytes = 0
         exchange = self._incoming
         if exchange is not None and not exchange.finished:
             exchange.feed(data)
@@ -195,7 +209,10 @@ class Connection(asyncio.Protocol):
             exchange.whole = True
             exchange.arrived()
             if exchange.finished:
-                self._expect(self._limits.keep_alive)
+                if self.stopping:
+                    self._close()
+                else:
+                    self._expect(self._limits.keep_alive)
 
     # Answering
 
@@ -208,15 +225,20 @@ class Connection(asyncio.Protocol):
     def finished(self, exchange: Exchange) -> None:
         """An exchange is answered: go on with the next one."""
         self._current = None
-        if self.stopping or not exchange.lasting:
-            self.transport.close()
+        if self.transport.is_closing():
+            return
+        if exchange is self._incoming:
+            # Wait only a moment for the rest of a body that nobody will read. To close at once
+            # could cost the client the answer (RFC 9112, 9.6).
+            self.stopping = not exchange.lasting
+            self._expect(self._limits.linger)
+            self.transport.resume_reading()
+        elif not exchange.lasting:
+            self._close()
         elif self._waiting:
             self._go_on()
         else:
-            if exchange is self._incoming:
-                # Wait only a moment for the rest of a body that nobody will read.
-                self._expect(self._limits.linger)
-            elif not self._in_header:
+            if not self._in_header:
                 self._expect(self._limits.keep_alive)
             self.transport.resume_reading()
 
@@ -224,6 +246,9 @@ class Connection(asyncio.Protocol):
         if self._waiting and self._current is None and not self.stalled:
             self._start(self._waiting.popleft())
             if not self._waiting:
+                if self._due is not None:
+                    # What is missing could not come meanwhile.
+                    self._expect(self._patience)
                 self.transport.resume_reading()
 
     def pause_writing(self) -> None:
@@ -234,13 +259,20 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads on."""
         self._writable.set()
-        self._end_stall()
-        self._go_on()
+        if not self.transport.is_closing():
+            self._end_stall()
+            self._go_on()
 
     async def drain(self) -> None:
         """Wait until the client reads on, or is gone."""
         if not self._writable.is_set():
             await self._writable.wait()
+
+    def _close(self) -> None:
+        """Close, once all is sent: a client that does not read holds nothing."""
+        self.transport.close()
+        if self._stall is None and self.transport.get_write_buffer_size():
+            self._watch_stall()
 
     def _watch_stall(self) -> None:
         left = self.transport.get_write_buffer_size()
@@ -264,7 +296,7 @@ class Connection(asyncio.Protocol):
         """See to it that what is missing has a deadline, and only that."""
         missing = self._incoming or (_HEADER if self._in_header else None)
         if missing is None:
-            if self._current is not None:
+            if self._current is not None or self._waiting:
                 self._missing = self._due = None
             # Else there were but line feeds between requests.
         elif missing is not self._missing:
@@ -287,7 +319,7 @@ class Connection(asyncio.Protocol):
         if self._due > self._loop.time():
             self._timer = self._loop.call_at(self._due, self._look)
         elif self._current is None and self._missing is None:
-            self.transport.close()
+            self._close()
         elif self.transport.is_reading():
             self.transport.abort()
         else:
@@ -295,17 +327,29 @@ class Connection(asyncio.Protocol):
             self._expect(self._patience)
 
     def _refuse(self, status: int, text: bytes) -> None:
-        if self._current is not None:
-            self.transport.abort()  # bytes of a refusal would land inside the answer
-            return
-        close = (b"connection", b"close")
-        self.transport.write(response(status, text, close, kind=TEXT))
         self._due = None
-        self.transport.close()
+        broken, current = self._incoming, self._current
+        if broken is None:
+            next_in_turn = current is None and not self._waiting
+        else:
+            next_in_turn = broken is current and not broken.started
+        if next_in_turn:
+            close = (b"connection", b"close")
+            self.transport.write(response(status, text, close, kind=TEXT))
+            self._close()
+        else:
+            # It would be taken for an earlier answer, or land inside it.
+            self.shutdown()
 
 
-def _make_room(connections: Iterable[Connection], limit: int) -> None:
-    live = [each for each in connections if not each.transport.is_closing()]
+def _make_room(connections: Collection[Connection], limit: int) -> None:
+    if len(connections) <= limit:
+        return
+    live = [
+        each
+        for each in connections
+        if not each.transport.is_closing() or each.transport.get_write_buffer_size()
+    ]
     if len(live) > limit:
         idle = [each for each in live if not each.serving]
         # The newcomer is idle too, so there always is one.

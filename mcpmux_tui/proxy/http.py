@@ -54,8 +54,9 @@ class Head:
     """A request's header but for the length: one that comes again on a connection is read once."""
 
     __slots__ = (
-        "_verb", "accepts_json", "accepts_sse", "headers", "let_in", "lines", "method", "path",
-        "protocol_version", "repeated", "sends_json", "session_id", "target", "version",
+        "_verb", "accepts_json", "accepts_sse", "awaits_continue", "headers", "let_in", "lines",
+        "method", "path", "protocol_version", "repeated", "sends_json", "session_id", "target",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +68,7 @@ class Head:
         """As it stands in the request line."""
         self.version = version
         self.lines = lines
-        self.headers = dict(lines)
+        self.headers = {name: value.rstrip(b" \t") for name, value in lines}
         """Names in lower case; of a repeated one the last."""
         counted = Counter(name for name, _ in lines)
         self.repeated = frozenset(
@@ -83,6 +84,9 @@ class Head:
         self.accepts_sse = self._accepts(SSE)
         kind = self.headers.get(b"content-type", b"")
         self.sends_json = kind.partition(b";")[0].strip().lower() == JSON
+        expected = self.headers.get(b"expect", b"").lower()
+        self.awaits_continue = expected == b"100-continue" and version == "1.1"
+        """Whether the body may never come unless somebody asks for it."""
 
     def equals(self, verb: bytes, target: bytes, version: str, lines: list[Header]) -> bool:
         """Whether this is the same header."""
@@ -100,8 +104,9 @@ class Head:
 
     def _accepts(self, kind: bytes) -> bool:
         """Whether the client takes answers of a media type; one that says nothing takes any."""
-        accept = self.headers.get(b"accept")
-        if accept is None or kind in accept:
+        given = [value for name, value in self.lines if name == b"accept"]
+        accept = b",".join(given)
+        if not given or kind in accept:
             return True
         wild = {b"*/*", kind.partition(b"/")[0] + b"/*", kind}
         return any(part.partition(b";")[0].strip() in wild for part in accept.lower().split(b","))
@@ -111,8 +116,8 @@ class Exchange:
     """One request and its response."""
 
     __slots__ = (
-        "_arrival", "_chunked", "_lasting", "_parts", "connection", "finished", "head", "length",
-        "reading", "started", "unread", "whole",
+        "_arrival", "_body", "_chunked", "_lasting", "connection", "finished", "head", "length",
+        "reading", "started", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -127,24 +132,34 @@ class Exchange:
         """Whether the body is here."""
         self.reading = False
         """Whether somebody waits for it."""
-        self.unread = 0
-        """How many bytes of it are here."""
         self.started = False
         self.finished = False
         self._lasting = lasting
-        self._parts: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._arrival: asyncio.Future[None] | None = None
         self._chunked = False
 
     @property
     def lasting(self) -> bool:
         """Whether the connection stays open after it."""
-        return self._lasting and not self.connection.stopping
+        if not self._lasting or self.connection.stopping:
+            return False
+        # Nobody knows whether a body that was not asked for will still come.
+        return self.whole or self.reading or not self.head.awaits_continue
+
+    @property
+    def unread(self) -> int:
+        """How many bytes of the body are here."""
+        return len(self._body)
 
     def feed(self, data: bytes) -> None:
         """Some of the body has arrived."""
-        self._parts.append(data)
-        self.unread += len(data)
+        if not self._body:
+            self._body = data  # most often all of it
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += data
         self.arrived()
 
     def arrived(self) -> None:
@@ -154,21 +169,22 @@ class Exchange:
 
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge, ClientGone."""
-        if not self.whole and self.head.headers.get(b"expect", b"").lower() == b"100-continue":
-            self.connection.transport.write(_CONTINUE)
+        transport = self.connection.transport
+        if self.head.awaits_continue and not (self.whole or transport.is_closing()):
+            transport.write(_CONTINUE)
         self.reading = True
         while not self.whole:
             if self.connection.gone:
                 raise ClientGone
             if self.unread > limit:
                 raise BodyTooLarge
-            self.connection.transport.resume_reading()
+            transport.resume_reading()
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
         if self.unread > limit:
             raise BodyTooLarge
-        parts, self._parts = self._parts, []
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        body, self._body = self._body, b""
+        return bytes(body)
 
     async def message(self, limit: int) -> Message | None:
         """The one JSON-RPC message posted; None when the request has been refused.
@@ -196,7 +212,7 @@ class Exchange:
     def reply(self, status: int, body: bytes = b"", *headers: Header, kind: bytes = JSON) -> None:
         """Answer with a whole body, or with none."""
         self.started = True
-        if self.connection.gone:
+        if self.connection.transport.is_closing():
             return
         closing = () if self.lasting else (_CLOSE,)
         bare = self.head.method == "HEAD"
@@ -218,13 +234,13 @@ class Exchange:
         self._chunked = self.head.version == "1.1"
         framing = (_CHUNKED,) if self._chunked else ()
         closing = () if self.lasting else (_CLOSE,)
-        if not self.connection.gone:
+        if not self.connection.transport.is_closing():
             self.connection.transport.write(_header(200, (*_STREAM_HEADERS, *framing, *closing)))
 
     async def push(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes of an event stream, once the client has taken those before."""
         await self.connection.drain()
-        if self.connection.gone:
+        if self.connection.transport.is_closing():
             return
         if self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -235,7 +251,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self.finished = True
-        self._parts.clear()
+        self._body = b""
         self.connection.finished(self)
 
     def served(self, task: asyncio.Task[None]) -> None:
@@ -243,7 +259,7 @@ class Exchange:
         self.connection.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("A request could not be answered", exc_info=error)
-        if self.finished or self.connection.gone:
+        if self.finished or self.connection.transport.is_closing():
             return
         self._lasting = False
         if self.started:

@@ -530,3 +530,21 @@ async def test_what_one_request_was_let_in_for_counts_for_no_other_on_its_connec
         ):
             await wire.send(data)
             assert (await wire.answer()).status == status
+
+
+async def test_blanks_behind_a_value_are_no_part_of_it() -> None:
+    async with running() as proxy:
+        blank = request(
+            proxy.port,
+            None,
+            host=f"127.0.0.1:{proxy.port} \t",
+            headers={"Content-Length": f"0{len(HELLO)} \t"},
+        )
+        assert (await ask(proxy.port, blank + HELLO)).status == 200
+
+
+@pytest.mark.behaviour("B10")
+async def test_a_length_with_more_digits_than_numbers_have_is_refused() -> None:
+    async with running() as proxy:
+        zeros = request(proxy.port, None, headers={"Content-Length": "0" * 5000 + "2"})
+        assert_refused(await ask(proxy.port, zeros + b"{}"), 413)
