@@ -58,7 +58,7 @@ class _Ring:
 class LogBook:
     """Implements the Journal port; files are written by a thread, so `record` never blocks.
 
-    `clean` takes secrets out of a line.
+    `clean` takes secrets out of a line, `heard` is called with the server of each.
     """
 
     def __init__(
@@ -66,10 +66,12 @@ class LogBook:
         folder: Path,
         *,
         clean: Callable[[str], str] = str,
+        heard: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder = folder
         self._clean = clean
+        self._heard = heard
         self._clock = clock
         self._rings: dict[str, _Ring] = {}
         self._numbers = itertools.count(1)
@@ -89,6 +91,7 @@ class LogBook:
         # A flood beyond what the disk takes stays in memory's ring alone.
         with suppress(queue.Full):
             self._queue.put_nowait(record)
+        self._heard(server)
 
     def page(self, server: str | None, *, after: int = 0, limit: int = 200) -> tuple[Line, ...]:
         """The newest `limit` lines of one server, or of all, with a sequence number above `after`.

@@ -82,7 +82,7 @@ class Hub:
         self.instance = instance
         self.token = token
         self.redactor = Redactor()
-        self.logs = LogBook(instance.folder / "logs", clean=self.redactor.clean)
+        self.logs = LogBook(instance.folder / "logs", clean=self.redactor.clean, heard=self._said)
         self.publish: Callable[[], None] = lambda: None
         self.proxy = Proxy(
             token=token, spec=config.proxy, changed=self._changed, clean=self.redactor.clean
@@ -244,6 +244,12 @@ class Hub:
         if warnings:
             changes["warnings"] = (*snapshot.warnings, *warnings)
         return snapshot.model_copy(update=changes) if changes else snapshot
+
+    def _said(self, name: str) -> None:
+        """A server wrote a line: while it starts, its row shows it."""
+        supervisor = self._supervisors.get(name)
+        if supervisor is not None and supervisor.snapshot.state is Health.CONNECTING:
+            self.publish()
 
     def _last_said(self, snapshot: ServerSnapshot) -> str:
         """What a server last wrote of its start: a package runner may take minutes."""

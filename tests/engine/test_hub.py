@@ -182,7 +182,7 @@ async def test_a_hidden_tool_is_gone_for_clients_while_its_server_runs_on(tmp_pa
 
 
 async def test_a_slow_start_shows_what_its_runner_says(tmp_path: Path) -> None:
-    runner = "echo 'added 40 packages' >&2; sleep 30"
+    runner = "sleep 0.5; echo 'added 40 packages' >&2; sleep 30"
     slow = f"[servers.slow]\ncommand = 'sh'\nargs = ['-c', {runner!r}]\n"
     async with running(tmp_path, slow) as hub:
         await until(
