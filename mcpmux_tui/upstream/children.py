@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import IO, cast
 
-import psutil
-
 from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
@@ -103,6 +101,8 @@ def _line(program: reaper.Program) -> str:
 
 def _name(pid: int) -> str:
     """A process's name, clean; empty for one that is gone."""
+    import psutil  # here: a start needs it not
+
     try:
         return one_line(psutil.Process(pid).name(), NAME_LIMIT)
     except psutil.Error:
