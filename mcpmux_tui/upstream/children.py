@@ -17,6 +17,10 @@ from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
 
+_PATIENT = ("/bin/sh", "-c", """trap '' TERM INT HUP; exec "$@" """, "sh")
+"""Runs a program without these signals: what ends an engine politely may reach its watchdog too,
+which its pipe tells when it is time."""
+
 
 class Watchdog:
     """A process that ends all children when the engine dies without a word (SIGKILL, no memory).
@@ -44,7 +48,7 @@ class Watchdog:
             self._process = None
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", reaper.__file__, self._mark],
+                [*_PATIENT, sys.executable, "-I", "-S", reaper.__file__, self._mark],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -75,6 +76,20 @@ async def test_a_killed_watchdog_is_back_with_the_next_child_and_knows_the_older
     assert children.watchdog.pid != first
     await children.close()
     assert await asyncio.to_thread(child.wait, 5) == -signal.SIGTERM
+
+
+async def test_what_ends_an_engine_politely_does_not_end_its_watchdog() -> None:
+    children = Children(INSTANCE)
+    children.mark()
+    watchdog = psutil.Process(children.watchdog.pid)
+    async with asyncio.timeout(DEADLINE):
+        while "python" not in Path(watchdog.exe()).name:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.01)
+    status = Path(f"/proc/{watchdog.pid}/status").read_text(encoding="ascii")
+    (ignored,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn"))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        assert int(ignored, 16) >> (number - 1) & 1
+    await children.close()
 
 
 async def test_an_ended_child_is_not_watched_any_more() -> None:
