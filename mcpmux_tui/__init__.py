@@ -8,7 +8,7 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
                 widgets/, keys and keymap, looks and theme, door (what all screens share)
     engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
     bridge/     `mcpmux stdio` for clients that only start commands; standard library alone
-    control/    the private socket: protocol, server (engine side), client (the doors' side)
+    control/    the private socket: protocol, server and connection (engine side), client (doors)
     ----------- rooms: none of these imports another -----------
     proxy/      the one server that clients see, both protocol eras on one path
     upstream/   one MCP server each: supervisor, attempt, session, inbox, changes, liveness;
@@ -21,7 +21,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     demo/       the built-in demo servers
     ----------- leaves -----------
     model/      server (state, snapshot), spec, channel, jsonrpc, protocol, errors, ports
-    text.py  paths.py  http1.py (kept connections, for the bridge and for servers on this machine)
+    text.py  paths.py  importing.py (many modules without the garbage collector)
+    http1.py (kept connections, for the bridge and for servers on this machine)
 
 Four things travel: a call (client -> proxy -> upstream channel, bytes of `result` as received),
 a state (event -> supervisor -> snapshot -> door), a value (config placeholder -> environment or

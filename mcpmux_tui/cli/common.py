@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
-from pydantic import JsonValue
 
-from mcpmux_tui.control.client import Client
 from mcpmux_tui.model.errors import McpmuxError, NoEngine
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from mcpmux_tui.control.client import Client
     from mcpmux_tui.engine.instance import Instance
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ def instance_of(config: Path | None) -> Instance:
 
 def run(work: Coroutine[object, object, T]) -> T:
     """Run a command's coroutine."""
+    # Here, since `--version` and `--help` run none.
+    import asyncio
+
     return asyncio.run(work)
 
 
@@ -52,6 +55,9 @@ async def engine_or(
     instance: Instance, alone: Callable[[Instance], AbstractAsyncContextManager[T]]
 ) -> AsyncIterator[Client | T]:
     """The running engine of an instance, or what does the same where none runs."""
+    # Here, since `serve` needs neither it nor the models of its protocol.
+    from mcpmux_tui.control.client import Client
+
     try:
         client = await Client.connect(instance.folder)
     except NoEngine:

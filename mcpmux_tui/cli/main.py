@@ -6,22 +6,52 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 import click
 
 from mcpmux_tui import __version__, paths
-from mcpmux_tui.cli import answer, doctor, edit, secret, servers, sign_in, tools
 from mcpmux_tui.cli.common import config_option, fail, instance_of, port_option
-from mcpmux_tui.cli.open import open_demo, open_instance
-from mcpmux_tui.cli.serve import serve
-from mcpmux_tui.cli.stdio import stdio
 from mcpmux_tui.model.errors import McpmuxError
 
 CRASH = 70
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "answer": ("answer",),
+    "doctor": ("doctor",),
+    "edit": ("add", "disable", "enable", "import", "list", "remove"),
+    "secret": ("secret",),
+    "serve": ("serve",),
+    "servers": ("connect", "disconnect", "restart", "status", "stop", "token"),
+    "sign_in": ("auth", "login", "logout"),
+    "stdio": ("stdio",),
+    "tools": ("call", "logs", "tools"),
+}
+"""The modules of commands and what is in each: all of them take long to import, one does not."""
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(name for names in GROUPS.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for name, commands in GROUPS.items():
+            if cmd_name in commands:
+                module = import_module(f"mcpmux_tui.cli.{name}")
+                found: Sequence[click.Command] = module.COMMANDS
+                return next(each for each in found if each.name == cmd_name)
+        return None
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @config_option
 @port_option
 @click.option("--no-auth", is_flag=True, help="Let any local program use the proxy.")
@@ -41,6 +71,8 @@ def mcpmux(
             raise click.UsageError("--port, --no-auth and --demo here only open the terminal UI.")
         return
     _require_terminal()
+    from mcpmux_tui.cli.open import open_demo, open_instance
+
     if demo:
         if config is not None:
             raise click.UsageError("--demo brings its own config.")
@@ -48,13 +80,6 @@ def mcpmux(
     else:
         code = open_instance(instance_of(config), port=port, auth=not no_auth)
     context.exit(code)
-
-
-for module in (servers, answer, sign_in, secret, tools, doctor, edit):
-    for command in module.COMMANDS:
-        mcpmux.add_command(command)
-mcpmux.add_command(serve)
-mcpmux.add_command(stdio)
 
 
 def _require_terminal() -> None:

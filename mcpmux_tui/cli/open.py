@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,8 +51,11 @@ async def _open(options: Options) -> int:
     while True:
         if (client := await _running(options)) is not None:
             return (await _show(client, options, owner=False)).code
+        # The engine takes as long to start as the screen to import.
+        importing = asyncio.create_task(asyncio.to_thread(import_module, "mcpmux_tui.ui.app"))
         try:
             engine = await EngineProcess.start(options)
+            await importing
         except McpmuxError as error:
             late = asyncio.get_running_loop().time() > deadline
             if error.exit_code != AlreadyRunning.exit_code or late:

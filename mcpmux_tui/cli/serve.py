@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mcpmux_tui.cli.common import config_option, instance_of, port_option, run
+from mcpmux_tui.importing import importing
 from mcpmux_tui.model.errors import McpmuxError
 
 if TYPE_CHECKING:
@@ -37,10 +39,11 @@ def serve(
     """Run the engine in the foreground, without a UI."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait.")
-    from mcpmux_tui.engine import logs
-    from mcpmux_tui.engine.instance import Options
-    from mcpmux_tui.engine.run import run as run_engine
-    from mcpmux_tui.engine.run import wait_settled
+    with importing():
+        from mcpmux_tui.engine import logs
+        from mcpmux_tui.engine.instance import Options
+        from mcpmux_tui.engine.run import run as run_engine
+        from mcpmux_tui.engine.run import wait_settled
 
     logs.to_stderr()
 
@@ -58,3 +61,6 @@ def serve(
 
     options = Options.of(instance_of(config), port=port, auth=not no_auth)
     sys.exit(run(run_engine(options, started=started, owned=owned, port_required=True)))
+
+
+COMMANDS: Sequence[click.Command] = (serve,)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import psutil
 
 from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
 from mcpmux_tui.control.client import Client
@@ -139,6 +138,8 @@ async def _stop(folder: Path) -> None:
     async with await Client.connect(folder) as client:
         pid = (await client.hello()).pid
         await client.stop()
+    import psutil  # here: no other command needs it
+
     try:
         await asyncio.to_thread(psutil.Process(pid).wait, STOP_LIMIT)
     except psutil.NoSuchProcess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -38,3 +39,6 @@ def stdio(
     except Wrong as wrong:
         raise click.UsageError(str(wrong)) from None
     sys.exit(run.main(options))
+
+
+COMMANDS: Sequence[click.Command] = (stdio,)

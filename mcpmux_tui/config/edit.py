@@ -17,9 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import tomli_w
-import tomlkit
 from pydantic import JsonValue
-from tomlkit.exceptions import TOMLKitError
 
 from mcpmux_tui.config.file import SIZE_LIMIT, VERSION, Document, parse
 from mcpmux_tui.config.schema import server_spec, shown_name
@@ -401,6 +399,10 @@ def _is_toml(text: str) -> bool:
 
 def _inline(text: str, change: _Change, key: str = "servers") -> str:
     """Apply `change` with tomlkit; returns `text` where tomlkit cannot."""
+    # Here, since an engine that starts edits nothing.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     try:
         document = tomlkit.parse(text)
         change(document[key])

@@ -46,7 +46,7 @@ _WARNED = 8
 class Table(BaseModel):
     """A table of the config; a field's description completes "must be ..."."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
 
 class Tools(Table):
@@ -93,21 +93,24 @@ class Entry(Table):
     transport: str | None = Field(None, description='"auto", "http" or "sse"')
     type: str | None = Field(None, description='"stdio", "http" or "sse"')
     oauth: OAuthTable = Field(
-        OAuthTable(),
+        default_factory=OAuthTable,
         description="a table of texts: client_id, client_secret, client_metadata_url, and a list:"
         " scopes",
     )
     enabled: bool | None = Field(None, description="true or false")
     disabled: bool = Field(False, description="true or false")
     prefix: str | None = Field(None, description="text")
-    tools: Tools = Field(Tools(), description="a table with the lists `allow` and `deny`")
+    tools: Tools = Field(
+        default_factory=Tools, description="a table with the lists `allow` and `deny`"
+    )
     timeout: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 for no limit"
     )
     concurrency: int = Field(32, ge=1, description="a whole number above 0")
     instructions: bool = Field(False, description="true or false")
     deadlines: DeadlineTable = Field(
-        DeadlineTable(), description="a table of seconds above 0: connect, start, list, call"
+        default_factory=DeadlineTable,
+        description="a table of seconds above 0: connect, start, list, call",
     )
 
 

@@ -9,7 +9,6 @@ import itertools
 import re
 
 import tomli_w
-import tomlkit
 from pydantic import JsonValue
 
 from mcpmux_tui.config.statements import statements
@@ -87,6 +86,8 @@ def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"
+    import tomlkit  # as in `edit`
+
     return tomlkit.item(value).as_string()
 
 

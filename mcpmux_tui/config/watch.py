@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
-
-from watchfiles import awatch
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +36,7 @@ async def changes(path: Path) -> AsyncIterator[None]:
 
 
 async def _notices(path: Path) -> AsyncGenerator[None]:
+    awatch = await asyncio.to_thread(_awatch)
     while True:
         folders = await asyncio.to_thread(_folders, path)
         watching = awatch(
@@ -62,6 +61,13 @@ async def _notices(path: Path) -> AsyncGenerator[None]:
             _log.debug("no notices for %s: %s", path, error)
             await asyncio.sleep(_LOOK_MS / 1_000)
             yield
+
+
+def _awatch() -> Callable[..., AsyncGenerator[object]]:
+    """Imports watchfiles, which takes a while."""
+    from watchfiles import awatch
+
+    return awatch
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -10,6 +10,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+LINE_LIMIT = 8 * 1024 * 1024
+"""Bytes of a line on the socket."""
+
 _ADDRESS_LIMIT = 100
 _POINTER = "control.path"
 _SOCKET = "control.sock"

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from mcpmux_tui.control import protocol
-from mcpmux_tui.control.address import read_address
+from mcpmux_tui.control.address import LINE_LIMIT, read_address
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.question import Verdict
 from mcpmux_tui.model.server import Action, EngineSnapshot
@@ -42,9 +42,7 @@ class Client:
         if address is None:
             raise NoEngine
         try:
-            reader, writer = await asyncio.open_unix_connection(
-                str(address), limit=protocol.LINE_LIMIT
-            )
+            reader, writer = await asyncio.open_unix_connection(str(address), limit=LINE_LIMIT)
         except (FileNotFoundError, ConnectionError):
             raise NoEngine from None
         except OSError as error:

@@ -21,7 +21,6 @@ from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapsho
 from mcpmux_tui.model.settings import UiSettings
 
 PROTOCOL = 1
-LINE_LIMIT = 8 * 1024 * 1024
 HIDDEN = "********"
 """What stands in a form for what is not shown."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from mcpmux_tui.control.protocol import Failure, Started
-from mcpmux_tui.engine import logs
-from mcpmux_tui.engine.hub import Hub
-from mcpmux_tui.engine.instance import Options
-from mcpmux_tui.engine.run import run
-from mcpmux_tui.model.errors import McpmuxError
+from mcpmux_tui.importing import importing
+
+with importing():
+    from mcpmux_tui.engine import logs
+    from mcpmux_tui.engine.hub import Hub
+    from mcpmux_tui.engine.instance import Options
+    from mcpmux_tui.engine.run import run
+    from mcpmux_tui.model.errors import McpmuxError
 
 
 def main() -> int:
@@ -24,15 +26,19 @@ def main() -> int:
         logs.to_file(options.folder / "engine.log")
         return asyncio.run(run(options, started=_tell_owner, owned=True))
     except McpmuxError as error:
-        _say(Started(error=Failure.of(error)))
+        _say(error)
         return error.exit_code
 
 
 async def _tell_owner(_: Hub) -> None:
-    _say(Started())
+    await asyncio.to_thread(_say, None)
 
 
-def _say(line: Started) -> None:
+def _say(error: McpmuxError | None) -> None:
+    # Here, since servers start before the protocol is imported.
+    from mcpmux_tui.control.protocol import Failure, Started
+
+    line = Started(error=None if error is None else Failure.of(error))
     sys.stdout.write(line.model_dump_json() + "\n")
     sys.stdout.flush()
 

@@ -6,8 +6,6 @@ import asyncio
 import os
 from typing import Final
 
-import psutil
-
 _EVERY: Final = 2.0
 
 
@@ -29,6 +27,8 @@ async def reap_adopted(every: float = _EVERY) -> None:
 
 
 def _zombies() -> set[int]:
+    import psutil  # here: seldom is mcpmux the first process
+
     found = set()
     for child in psutil.Process().children():
         try:

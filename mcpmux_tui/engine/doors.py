@@ -10,7 +10,7 @@ from pydantic import BaseModel, JsonValue
 from mcpmux_tui.config import edit
 from mcpmux_tui.config.show import entry_text
 from mcpmux_tui.control import protocol
-from mcpmux_tui.control.server import Handler
+from mcpmux_tui.control.connection import Handler
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.trying import hint_of, item_named, shown_name
@@ -32,10 +32,20 @@ class Doors:
     """Answers doors; `stop` is set when one asks the engine to end, `detached` when its owner
     leaves it to go on."""
 
-    def __init__(self, hub: Hub, detached: asyncio.Event | None = None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        detached: asyncio.Event | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> None:
         self._hub = hub
         self._detached = detached or asyncio.Event()
-        self.stop = asyncio.Event()
+        self._told = stop or asyncio.Event()
+        # All of it at the first door: the hub imports it with them, and no call is to wait then.
+        self._given = hub.given
+        self._securing = hub.securing
+        self._trying = hub.trying
+        self._drafts = hub.drafts
 
     def handlers(self) -> Mapping[str, Handler]:
         """The methods, by name."""
@@ -119,14 +129,14 @@ class Doors:
         )
 
     async def _item_form(self, params: Params) -> BaseModel:
-        return self._hub.trying.form(protocol.ItemName.model_validate(params))
+        return self._trying.form(protocol.ItemName.model_validate(params))
 
     async def _try_item(self, params: Params) -> BaseModel:
-        return await self._hub.trying.run(protocol.TryItem.model_validate(params))
+        return await self._trying.run(protocol.TryItem.model_validate(params))
 
     async def _try_progress(self, params: Params) -> BaseModel:
         key = protocol.TryKey.model_validate(params).key
-        return protocol.TryProgress(said=self._hub.trying.progress(key))
+        return protocol.TryProgress(said=self._trying.progress(key))
 
     async def _offer(self, params: Params) -> None:
         wish = protocol.Offer.model_validate(params)
@@ -164,7 +174,7 @@ class Doors:
         )
 
     async def _try_cancel(self, params: Params) -> None:
-        self._hub.trying.cancel(protocol.TryKey.model_validate(params).key)
+        self._trying.cancel(protocol.TryKey.model_validate(params).key)
 
     async def _doctor(self, params: Params) -> BaseModel:
         checks = await self._hub.examine(protocol.OneServer.model_validate(params).server)
@@ -190,10 +200,10 @@ class Doors:
         return protocol.LoggedOut(told=await self._hub.logout(wish.server, reset=wish.reset))
 
     async def _values(self, params: Params) -> BaseModel:
-        return await self._hub.given.fields(protocol.OneServer.model_validate(params).server)
+        return await self._given.fields(protocol.OneServer.model_validate(params).server)
 
     async def _give_values(self, params: Params) -> BaseModel:
-        return await self._hub.given.give(protocol.GiveValues.model_validate(params))
+        return await self._given.give(protocol.GiveValues.model_validate(params))
 
     async def _refer_to_secret(self, params: Params) -> None:
         value = protocol.ServerValue.model_validate(params)
@@ -204,30 +214,30 @@ class Doors:
 
     async def _secure(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
-        names = await self._hub.securing.move(self._hub.supervisor(server).spec)
+        names = await self._securing.move(self._hub.supervisor(server).spec)
         await self._hub.reload()
         return protocol.Moved(names=names)
 
     async def _undo_secure(self, _: Params) -> BaseModel:
-        names = await self._hub.securing.undo()
+        names = await self._securing.undo()
         await self._hub.reload()
         return protocol.Moved(names=names)
 
     async def _keeping(self, _: Params) -> BaseModel:
-        return await self._hub.given.keeping()
+        return await self._given.keeping()
 
     async def _change_ui(self, params: Params) -> None:
         await self._hub.change_ui(UiChange.model_validate(params))
 
     async def _secrets(self, _: Params) -> BaseModel:
-        return await self._hub.given.listed()
+        return await self._given.listed()
 
     async def _secret_set(self, params: Params) -> None:
         secret = protocol.SecretSet.model_validate(params)
-        await self._hub.given.set(secret.name, secret.value)
+        await self._given.set(secret.name, secret.value)
 
     async def _secret_remove(self, params: Params) -> None:
-        await self._hub.given.remove(protocol.SecretName.model_validate(params).name)
+        await self._given.remove(protocol.SecretName.model_validate(params).name)
 
     async def _client_choices(self, _: Params) -> BaseModel:
         return await asyncio.to_thread(offline.client_choices)
@@ -254,24 +264,24 @@ class Doors:
         return imported
 
     async def _draft_read(self, params: Params) -> BaseModel:
-        return await self._hub.drafts.read(protocol.Draft.model_validate(params))
+        return await self._drafts.read(protocol.Draft.model_validate(params))
 
     async def _draft_test(self, params: Params) -> BaseModel:
         test = protocol.DraftTest.model_validate(params)
-        return await self._hub.drafts.test(test.key, test.draft)
+        return await self._drafts.test(test.key, test.draft)
 
     async def _draft_cancel(self, params: Params) -> None:
-        self._hub.drafts.cancel(protocol.DraftKey.model_validate(params).key)
+        self._drafts.cancel(protocol.DraftKey.model_validate(params).key)
 
     async def _draft_keep(self, params: Params) -> BaseModel:
-        kept = await self._hub.drafts.keep(protocol.Draft.model_validate(params))
+        kept = await self._drafts.keep(protocol.Draft.model_validate(params))
         if kept.names:
             await self._hub.reload()
         return kept
 
     async def _entry_form(self, params: Params) -> BaseModel:
         wanted = protocol.FormWanted.model_validate(params)
-        return await self._hub.drafts.form(wanted.server, copy_of=wanted.copy_of)
+        return await self._drafts.form(wanted.server, copy_of=wanted.copy_of)
 
     async def _place(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
@@ -291,4 +301,4 @@ class Doors:
         self._detached.set()
 
     async def _stop(self, _: Params) -> None:
-        self.stop.set()
+        self._told.set()

@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from mcpmux_tui import __version__
 from mcpmux_tui.activity.log import LogBook
 from mcpmux_tui.config import edit, file, plan, watch
 from mcpmux_tui.config.plain import plain_secrets
 from mcpmux_tui.config.resolve import Resolver, names_in
-from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.adopted import reap_adopted
-from mcpmux_tui.engine.doctor import examine
-from mcpmux_tui.engine.drafts import Drafts
-from mcpmux_tui.engine.given import Given
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.engine.outage import Outage
-from mcpmux_tui.engine.securing import Securing
-from mcpmux_tui.engine.sign_ins import SignIns, vault
-from mcpmux_tui.engine.trial import Trial
-from mcpmux_tui.engine.trying import Trying
 from mcpmux_tui.engine.wake import wakes
 from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import (
@@ -54,11 +49,27 @@ from mcpmux_tui.upstream.attempt import nobody
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.list_cache import ListCache
 from mcpmux_tui.upstream.supervisor import Supervisor
+from mcpmux_tui.vault.choice import vault
 from mcpmux_tui.vault.redact import Redactor
 from mcpmux_tui.vault.values import NamedValues
 
+if TYPE_CHECKING:
+    # What a door asks for is imported when one does: servers start before that.
+    import httpx2
+
+    from mcpmux_tui.control.protocol import Check
+    from mcpmux_tui.engine.drafts import Drafts
+    from mcpmux_tui.engine.given import Given
+    from mcpmux_tui.engine.securing import Securing
+    from mcpmux_tui.engine.sign_ins import SignIns
+    from mcpmux_tui.engine.trial import Trial
+    from mcpmux_tui.engine.trying import Trying
+
 LEFTOVERS_AFTER = 6.0
 """Seconds from the start to a look at what earlier runs left behind."""
+
+WATCH_AFTER = 1.0
+"""Seconds from the start to the watch of the config, unless all servers have settled before."""
 
 WANTS_A_PERSON: Final = frozenset({Health.NEEDS_INPUT, Health.NEEDS_SIGN_IN, Health.FAILED})
 """States that the log tells of: a headless engine has no other way to say so."""
@@ -103,26 +114,8 @@ class Hub:
             hide=self.redactor.hide,
             completed=None if login_shell is None else login_shell.environment,
         )
-        self.given = Given(
-            stored,
-            self._vault,
-            self._values,
-            servers=lambda: self._supervisors,
-            inputs=lambda: self._config.inputs,
-        )
-        self.securing = Securing(instance.config, stored, self._vault)
-        self.trying = Trying(self.supervisor, self.proxy.public_name, self.proxy.questions.ask)
-        self.sign_ins = SignIns(
-            self._vault,
-            instance.folder,
-            hide=self.redactor.hide,
-            changed=lambda _: self._changed(),
-            ready=self._retry_sign_in,
-            failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
-        )
-        self.drafts = Drafts(
-            instance.config, self.securing, self._trial, lambda: self.url, self.sign_ins.rename
-        )
+        self._sign_ins: SignIns | None = None
+        self._drafts: Drafts | None = None
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
         self._told: dict[str, Health] = {}
@@ -137,13 +130,70 @@ class Hub:
         self._leftovers: tuple[str, ...] = ()
         self._moved = asyncio.Event()
 
+    @cached_property
+    def given(self) -> Given:
+        """The values that people give."""
+        from mcpmux_tui.engine.given import Given
+
+        return Given(
+            self.stored,
+            self._vault,
+            self._values,
+            servers=lambda: self._supervisors,
+            inputs=lambda: self._config.inputs,
+        )
+
+    @cached_property
+    def securing(self) -> Securing:
+        """What moves secrets out of the config."""
+        from mcpmux_tui.engine.securing import Securing
+
+        return Securing(self.instance.config, self.stored, self._vault)
+
+    @cached_property
+    def trying(self) -> Trying:
+        """What people try out."""
+        from mcpmux_tui.engine.trying import Trying
+
+        return Trying(self.supervisor, self.proxy.public_name, self.proxy.questions.ask)
+
+    @property
+    def drafts(self) -> Drafts:
+        """The servers that people are about to add or change."""
+        if self._drafts is None:
+            from mcpmux_tui.engine.drafts import Drafts
+
+            async def rename(old: str, new: str) -> None:
+                await self.sign_ins.rename(old, new)
+
+            self._drafts = Drafts(
+                self.instance.config, self.securing, self._trial, lambda: self.url, rename
+            )
+        return self._drafts
+
+    @property
+    def sign_ins(self) -> SignIns:
+        """Who is signed in where."""
+        if self._sign_ins is None:
+            from mcpmux_tui.engine.sign_ins import SignIns
+
+            self._sign_ins = SignIns(
+                self._vault,
+                self.instance.folder,
+                hide=self.redactor.hide,
+                changed=lambda _: self._changed(),
+                ready=self._retry_sign_in,
+                failed=lambda name, why: self.logs.record(name, f"sign-in: {why}", source="mcpmux"),
+            )
+        return self._sign_ins
+
     async def start(self, port: int, *, port_required: bool) -> None:
         """Listen, then start every server in the background.
 
         Raises PortInUse or UsageError if `port_required`; else doors show the port's trouble.
         """
         servers = self._config.servers
-        await asyncio.to_thread(self._cache.read, servers)
+        await asyncio.to_thread(self._prepare, servers)
         self._supervisors = {spec.name: self._supervisor(spec) for spec in servers}
         try:
             await self.proxy.bind(port)
@@ -176,9 +226,11 @@ class Hub:
             *(each.close() for each in self._supervisors.values()),
             *self._handovers.values(),
             *self._forgetting,
-            self.drafts.close(),
         )
-        await self.sign_ins.close()
+        if self._drafts is not None:
+            await self._drafts.close()
+        if self._sign_ins is not None:
+            await self._sign_ins.close()
         self._vault.close()
         if self._login_shell is not None:
             await self._login_shell.close()
@@ -229,7 +281,8 @@ class Hub:
         snapshot = self._without_secrets(supervisor.snapshot)
         changes: dict[str, object] = {}
         warnings = self.proxy.collisions(snapshot.name)
-        if (signed := self.sign_ins.signed(snapshot.name)) is not None:
+        sign_ins = self._sign_ins
+        if sign_ins is not None and (signed := sign_ins.signed(snapshot.name)) is not None:
             warnings += (signed.warning,) if signed.warning else ()
             if signed.signed_in:
                 changes = {
@@ -349,6 +402,9 @@ class Hub:
     async def examine(self, name: str) -> tuple[Check, ...]:
         """Check one server, up to the first thing that does not hold. Raises ControlError."""
         supervisor = self.supervisor(name)
+        await asyncio.to_thread(import_module, "mcpmux_tui.engine.doctor")
+        from mcpmux_tui.engine.doctor import examine
+
         checks = examine(
             supervisor.spec,
             self._values,
@@ -411,7 +467,7 @@ class Hub:
                 self._changed()
                 raise
             self._config_error = ""
-            await asyncio.to_thread(self._cache.read, config.servers)
+            await asyncio.to_thread(self._prepare, config.servers)
             self._apply(config)
 
     async def change_ui(self, change: UiChange) -> None:
@@ -444,6 +500,7 @@ class Hub:
 
     def _forget_sign_in(self, name: str) -> None:
         async def forget() -> None:
+            await asyncio.to_thread(import_module, "mcpmux_tui.engine.sign_ins")
             try:
                 await self.sign_ins.forget(name)
             except McpmuxError as error:
@@ -474,6 +531,11 @@ class Hub:
         task.add_done_callback(over)
 
     async def _watch(self) -> None:
+        # What watches takes as long to import as five servers to start: they go first. The file is
+        # read when the watch begins, so that nothing is missed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCH_AFTER):
+                await self.settled()
         async for _ in watch.changes(self.instance.config):
             try:
                 await self.reload()
@@ -500,6 +562,15 @@ class Hub:
             for supervisor in self._supervisors.values():
                 supervisor.wake()
 
+    def _prepare(self, specs: Iterable[ServerSpec]) -> None:
+        """Read and import what servers need, beside the loop."""
+        self._cache.read(specs)
+        if any(isinstance(spec.launch, HttpLaunch) for spec in specs):
+            import_module("mcpmux_tui.engine.sign_ins")
+
+    def _authorize(self, name: str, launch: HttpLaunch) -> httpx2.Auth | None:
+        return self.sign_ins.authorize(name, launch)
+
     def _supervisor(self, spec: ServerSpec) -> Supervisor:
         return Supervisor(
             spec,
@@ -509,7 +580,7 @@ class Hub:
             changed=self._server_changed,
             listed=self._listed,
             audience=self.proxy.audience(spec.name),
-            authorize=self.sign_ins.authorize,
+            authorize=self._authorize,
             lists=self._cache.last(spec),
         )
 
@@ -520,11 +591,13 @@ class Hub:
         if spec.launch is not None:
             for plain in plain_secrets(spec.name, spec.launch):
                 self.redactor.hide(Secret(plain.value))
+        from mcpmux_tui.engine.trial import Trial
+
         return Trial(
             spec,
             values=self._values,
             children=self._children,
-            authorize=self.sign_ins.authorize if same else nobody,
+            authorize=self._authorize if same else nobody,
             clean=self.redactor.clean,
         )
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
 from mcpmux_tui import paths
 from mcpmux_tui.engine.login_shell import started_from_shell
 from mcpmux_tui.model.errors import AlreadyRunning, ConfigError, UsageError
+from mcpmux_tui.model.frozen import Frozen
 
 _log = logging.getLogger(__name__)
 
@@ -103,10 +102,8 @@ def _create_once(path: Path, token: str) -> str:
     return token
 
 
-class Options(BaseModel):
+class Options(Frozen):
     """How to run an engine."""
-
-    model_config = ConfigDict(frozen=True)
 
     config: Path
     required: bool

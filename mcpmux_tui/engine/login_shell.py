@@ -35,6 +35,11 @@ def started_from_shell() -> bool:
     A shell has a terminal and shares it. systemd and IDEs have none, nor has the terminal program
     that a desktop entry tells to run mcpmux: it gives one, but its environment is the desktop's.
     """
+    # A process without a terminal of its own cannot open this name of it.
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
     # Here, since most commands need neither it nor an engine.
     import psutil
 

@@ -11,10 +11,11 @@ from mcpmux_tui.control.protocol import Checkup
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.doctor import examine
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.engine.sign_ins import SignIns, vault
+from mcpmux_tui.engine.sign_ins import SignIns
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import Config
 from mcpmux_tui.text import one_line
+from mcpmux_tui.vault.choice import vault
 from mcpmux_tui.vault.redact import Redactor
 from mcpmux_tui.vault.store import Vault
 from mcpmux_tui.vault.values import NamedValues

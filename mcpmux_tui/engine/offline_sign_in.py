@@ -10,11 +10,12 @@ from mcpmux_tui.config.resolve import Resolver
 from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.engine.sign_ins import SignIns, in_words, vault
+from mcpmux_tui.engine.sign_ins import SignIns, in_words
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.spec import Config, HttpLaunch
 from mcpmux_tui.text import one_line
+from mcpmux_tui.vault.choice import vault
 from mcpmux_tui.vault.store import Vault
 from mcpmux_tui.vault.values import NamedValues
 

@@ -11,9 +11,9 @@ from mcpmux_tui.control.protocol import SecretLine, SecretList
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.given import check, no_value
 from mcpmux_tui.engine.instance import Instance
-from mcpmux_tui.engine.sign_ins import vault
 from mcpmux_tui.model.errors import ControlError, VaultError
 from mcpmux_tui.model.spec import Config
+from mcpmux_tui.vault.choice import vault
 from mcpmux_tui.vault.store import Vault
 from mcpmux_tui.vault.values import NamedValues
 

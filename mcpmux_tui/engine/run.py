@@ -10,18 +10,20 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from mcpmux_tui import demo
 from mcpmux_tui.config import file
 from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.engine import logs
-from mcpmux_tui.engine.doors import Doors
 from mcpmux_tui.engine.hub import WANTS_A_PERSON, Hub
 from mcpmux_tui.engine.instance import InstanceLock, Options
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.model import server
+
+if TYPE_CHECKING:
+    from mcpmux_tui.control.connection import Handler
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +81,15 @@ async def _serve(
         login_shell=None if options.from_shell else LoginShell(os.environ),
     )
     logs.redact(hub.redactor.clean)
-    doors = Doors(hub, detached)
-    control = ControlServer(handlers=doors.handlers(), snapshot=hub.snapshot)
+    told = asyncio.Event()
+
+    def handlers() -> Mapping[str, Handler]:
+        # Here, since it knows all that people can ask for: servers start before that is imported.
+        from mcpmux_tui.engine.doors import Doors
+
+        return Doors(hub, detached, told).handlers()
+
+    control = ControlServer(handlers=handlers, snapshot=hub.snapshot)
     hub.publish = control.publish
     try:
         port = config.proxy.port if options.port is None else options.port
@@ -88,7 +97,7 @@ async def _serve(
         await control.start(instance.folder)
         _log.info("engine %d started for %s", os.getpid(), instance.config)
         _collect_less()
-        return await _until_told(started(hub), stop, doors.stop)
+        return await _until_told(started(hub), stop, told)
     finally:
         # First the doors: nothing may be asked of a hub that stops.
         await control.stop()
@@ -149,6 +158,8 @@ async def _demo_servers(options: Options) -> AsyncIterator[None]:
     if options.demo is None:
         yield
         return
+    from mcpmux_tui import demo
+
     try:
         async with demo.HttpServer() as http:
             await asyncio.to_thread(demo.prepare, options.demo, http.origin)

@@ -20,11 +20,7 @@ from mcpmux_tui.control.protocol import Login, LoginDone, LoginStep
 from mcpmux_tui.model.errors import ControlError, McpmuxError, SignInRequired
 from mcpmux_tui.model.hosts import is_loopback
 from mcpmux_tui.model.secret import Secret
-from mcpmux_tui.model.spec import HttpLaunch, VaultBackend
-from mcpmux_tui.vault import backend
-from mcpmux_tui.vault.file import PlainFile
-from mcpmux_tui.vault.index import Index
-from mcpmux_tui.vault.parts import InParts
+from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.vault.store import Vault
 
 T = TypeVar("T")
@@ -34,20 +30,6 @@ if TYPE_CHECKING:
 
     from mcpmux_tui.auth.callback import Callback
     from mcpmux_tui.auth.flow import SignIn
-
-
-def vault(folder: Path, choice: VaultBackend) -> Vault:
-    """Where an instance keeps its secrets; `folder` is its state folder."""
-
-    def make() -> backend.Backend:
-        match choice:
-            case "file":
-                return PlainFile(folder / "secrets.toml")
-            case "session":
-                return backend.Session("by your own choice")
-        return InParts(backend.choose(f"mcpmux/{folder.name}"))
-
-    return Vault(make, Index(folder / "vault"))
 
 
 @dataclass(slots=True)

@@ -150,6 +150,25 @@ def _span(data: bytes, text: str, start: int, end: int) -> bytes:
     return data[start:end] if text.isascii() else text[start:end].encode("utf-8")
 
 
+def unique(data: bytes) -> bool:
+    """Whether `data` is surely one object that `parse_object` would take, told in less time."""
+    if len(data) > _VALUES:
+        return False
+    try:
+        return isinstance(_pairs_decoder.decode(data.decode("utf-8")), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Malformed("a key appears twice")
+    return members
+
+
+_pairs_decoder: Final = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse_constant)
+
 _CALL = re.compile(rb'\{"name":("[^"\\\x00-\x1f]{1,200}"),"arguments":(?=\{)', re.ASCII)
 _META = b',"_meta":'
 _CLOSED_AND_MORE = re.compile(rb'\}[ \t\n\r]*,[ \t\n\r]*"')

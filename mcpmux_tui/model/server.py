@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from enum import StrEnum
 
+from pydantic import Field
+
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.question import Question
 from mcpmux_tui.model.settings import UiSettings
@@ -171,7 +173,7 @@ class EngineSnapshot(Frozen):
     """How many servers on other machines there are, while none of them can be reached."""
     leftovers: tuple[str, ...] = ()
     """Processes and containers that an earlier run left behind."""
-    ui: UiSettings = UiSettings()
+    ui: UiSettings = Field(default_factory=UiSettings)
     demo: bool = False
     version: str = ""
 

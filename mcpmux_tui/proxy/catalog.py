@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.channel import Item, Kind
+from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.ports import Upstream
-from mcpmux_tui.model.spec import ToolFilter
+from mcpmux_tui.model.spec import ServerSpec, ToolFilter
 from mcpmux_tui.proxy import names
 from mcpmux_tui.proxy.uris import Template
 
@@ -51,6 +51,36 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What one server offers; the same until its entry or its lists are replaced."""
+
+    upstream: Upstream
+    spec: ServerSpec
+    lists: Lists
+    items: Mapping[Kind, Mapping[str, Item]]
+    """Kind -> own name -> item, filtered."""
+    named: Mapping[Kind, names.Named]
+    """The names of its tools and prompts."""
+    pages: tuple[str, ...]
+    """The `ui://` addresses that its tools name (MCP Apps)."""
+
+    def of(self, kind: Kind) -> Mapping[str, Item]:
+        """The items of one kind, by own name."""
+        return self.items.get(kind, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Tools or prompts of one server as the merged list has them."""
+
+    share: Share
+    titles: Mapping[str, str]
+    """Own name -> public name."""
+    targets: Mapping[str, Target]
+    definitions: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """All endpoints at one moment."""
 
@@ -62,72 +92,92 @@ class Catalog:
     """Tools and prompts: server -> own name -> public name."""
     collisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Server -> what of it has a name or an address that an earlier server has, in sentences."""
-    renamed: Mapping[tuple[Item, str], bytes] = field(default_factory=dict, repr=False)
-    """Definitions under their public names, kept for the next catalog."""
+    shares: Mapping[str, Share] = field(default_factory=dict, repr=False)
+    parts: Mapping[tuple[str, Kind], _Part] = field(default_factory=dict, repr=False)
+    """Both kept for the next catalog: most of the time one server of many has changed."""
 
     def listing(self, endpoint: str | None) -> Listing | None:
         """The tables of `/mcp` (None) or of one server; None for an unknown server."""
         return self.merged if endpoint is None else self.servers.get(endpoint)
 
 
-Offered = Mapping[str, Mapping[Kind, Mapping[str, Item]]]
-"""Server -> kind -> own name -> item, filtered."""
-
-
 def build(upstreams: Mapping[str, Upstream], previous: Catalog) -> Catalog:
     """Return the catalog of these servers, in this order, reusing the work of the previous one."""
-    offered: Offered = {name: _offered(upstream) for name, upstream in upstreams.items()}
-    public = {kind: _assigned(kind, offered, upstreams) for kind in _NAMED}
-    renamed: dict[tuple[Item, str], bytes] = {}
+    shares = {
+        name: _share(name, upstream, previous.shares.get(name))
+        for name, upstream in upstreams.items()
+    }
+    servers = {
+        name: previous.servers[name] if share is previous.shares.get(name) else _own(name, share)
+        for name, share in shares.items()
+    }
+    public = {kind: names.assign(share.named[kind] for share in shares.values()) for kind in _NAMED}
+    parts = {
+        (name, kind): _part(share, kind, public[kind][name], previous.parts.get((name, kind)))
+        for name, share in shares.items()
+        for kind in _NAMED
+    }
     named: dict[Kind, dict[str, Target]] = {kind: {} for kind in _NAMED}
     definitions: dict[Kind, dict[str, bytes]] = {kind: {} for kind in Kind}
-    for server, kinds in offered.items():
-        for kind, items in kinds.items():
-            for item in items.values():
-                if kind in _NAMED:
-                    title = public[kind][server][item.name]
-                    own = previous.renamed.get((item, title)) or _rename(item.definition, title)
-                    if own is None:
-                        continue
-                    renamed[item, title] = own
-                    named[kind][title] = Target(upstreams[server], item.name)
-                    definitions[kind][title] = own
-                else:
-                    # Of one address at two servers the first one in the config is meant.
-                    definitions[kind].setdefault(item.name, item.definition)
-    merged = _listing(upstreams, offered, named, definitions)
-    servers = {
-        server: _listing(
-            {server: upstreams[server]},
-            {server: kinds},
-            {
-                kind: {own: Target(upstreams[server], own) for own in kinds.get(kind, ())}
-                for kind in _NAMED
-            },
-            {
-                kind: {own: item.definition for own, item in kinds.get(kind, {}).items()}
-                for kind in Kind
-            },
-        )
-        for server, kinds in offered.items()
-    }
-    collisions = _collisions(upstreams, offered, public)
-    return Catalog(merged, servers, public, collisions, renamed)
+    for (_, kind), part in parts.items():
+        named[kind].update(part.targets)
+        definitions[kind].update(part.definitions)
+    for share in shares.values():
+        for kind in (Kind.RESOURCES, Kind.TEMPLATES):
+            for item in share.of(kind).values():
+                # Of one address at two servers the first one in the config is meant.
+                definitions[kind].setdefault(item.name, item.definition)
+    merged = _listing(shares, named, definitions)
+    return Catalog(merged, servers, public, _collisions(shares, public), shares, parts)
+
+
+def _share(name: str, upstream: Upstream, previous: Share | None) -> Share:
+    spec, lists = upstream.spec, upstream.lists
+    if (
+        previous is not None
+        and previous.upstream is upstream
+        and previous.spec is spec
+        and previous.lists is lists
+    ):
+        return previous
+    items = _offered(spec, lists)
+    prefix = name if spec.prefix is None else spec.prefix
+    named = {kind: names.Named(name, prefix, tuple(items.get(kind, ()))) for kind in _NAMED}
+    return Share(upstream, spec, lists, items, named, tuple(_pages(items)))
+
+
+def _part(share: Share, kind: Kind, titles: Mapping[str, str], previous: _Part | None) -> _Part:
+    if previous is not None and previous.share is share and previous.titles == titles:
+        return previous
+    targets: dict[str, Target] = {}
+    definitions: dict[str, bytes] = {}
+    for own, item in share.of(kind).items():
+        title = titles[own]
+        if (definition := _rename(item, title)) is not None:
+            targets[title] = Target(share.upstream, own)
+            definitions[title] = definition
+    return _Part(share, titles, targets, definitions)
+
+
+def _own(name: str, share: Share) -> Listing:
+    """The tables of `/mcp/<server>`."""
+    return _listing(
+        {name: share},
+        {kind: {own: Target(share.upstream, own) for own in share.of(kind)} for kind in _NAMED},
+        {kind: {own: item.definition for own, item in share.of(kind).items()} for kind in Kind},
+    )
 
 
 def _collisions(
-    upstreams: Mapping[str, Upstream],
-    offered: Offered,
+    shares: Mapping[str, Share],
     public: Mapping[Kind, Mapping[str, Mapping[str, str]]],
 ) -> Mapping[str, tuple[str, ...]]:
     notes: dict[str, list[str]] = {}
     owners: dict[tuple[Kind, str], str] = {}
-    for server, kinds in offered.items():
-        prefix = _prefix(server, upstreams[server])
-        for kind, items in kinds.items():
+    for server, share in shares.items():
+        for kind, items in share.items.items():
             if kind in _NAMED:
-                plain = {own: names.wanted(prefix, own) for own in items}
-                named = public[kind][server]
+                plain, named = share.named[kind].plain, public[kind][server]
                 count = sum(
                     name != named[own] and len(name) <= names.LIMIT for own, name in plain.items()
                 )
@@ -146,22 +196,17 @@ def _collisions(
 
 
 def _listing(
-    upstreams: Mapping[str, Upstream],
-    offered: Offered,
+    shares: Mapping[str, Share],
     named: Mapping[Kind, Mapping[str, Target]],
     definitions: Mapping[Kind, Mapping[str, bytes]],
 ) -> Listing:
-    templates = _addressed(
-        upstreams, {server: kinds.get(Kind.TEMPLATES, ()) for server, kinds in offered.items()}
-    )
-    pages = _addressed(upstreams, {server: _pages(kinds) for server, kinds in offered.items()})
-    listed = _addressed(
-        upstreams, {server: kinds.get(Kind.RESOURCES, ()) for server, kinds in offered.items()}
-    )
+    templates = _addressed((share, share.of(Kind.TEMPLATES)) for share in shares.values())
+    pages = _addressed((share, share.pages) for share in shares.values())
+    listed = _addressed((share, share.of(Kind.RESOURCES)) for share in shares.values())
     patterns = [(Template(text), target) for text, target in templates.items()]
     patterns.sort(key=lambda each: each[0].weight, reverse=True)
     return Listing(
-        upstreams=tuple(upstreams.values()),
+        upstreams=tuple(share.upstream for share in shares.values()),
         tools=named[Kind.TOOLS],
         prompts=named[Kind.PROMPTS],
         resources=pages | listed,
@@ -169,30 +214,28 @@ def _listing(
         patterns=tuple(patterns),
         definitions={kind: tuple(definitions[kind].values()) for kind in Kind},
         lists={kind: b"[" + b",".join(definitions[kind].values()) + b"]" for kind in Kind},
-        instructions=_instructions(upstreams),
+        instructions=_instructions(shares),
     )
 
 
-def _instructions(upstreams: Mapping[str, Upstream]) -> str:
+def _instructions(shares: Mapping[str, Share]) -> str:
     """What servers have to say to the model, each under its name if there are several."""
     said = {
-        name: upstream.lists.instructions
-        for name, upstream in upstreams.items()
-        if upstream.spec.enabled and upstream.spec.instructions and upstream.lists.instructions
+        name: share.lists.instructions
+        for name, share in shares.items()
+        if share.spec.enabled and share.spec.instructions and share.lists.instructions
     }
-    if len(upstreams) == 1:
+    if len(shares) == 1:
         return next(iter(said.values()), "")
     return "\n\n".join(f"# Server {name}\n\n{text}" for name, text in said.items())
 
 
-def _addressed(
-    upstreams: Mapping[str, Upstream], addresses: Mapping[str, Iterable[str]]
-) -> dict[str, Target]:
+def _addressed(addresses: Iterable[tuple[Share, Iterable[str]]]) -> dict[str, Target]:
     """Address -> the first server that has it."""
     targets: dict[str, Target] = {}
-    for server, uris in addresses.items():
+    for share, uris in addresses:
         for uri in uris:
-            targets.setdefault(uri, Target(upstreams[server], uri))
+            targets.setdefault(uri, Target(share.upstream, uri))
     return targets
 
 
@@ -213,29 +256,15 @@ def _pages(kinds: Mapping[Kind, Mapping[str, Item]]) -> Iterable[str]:
                 yield uri
 
 
-def _assigned(
-    kind: Kind, offered: Offered, upstreams: Mapping[str, Upstream]
-) -> Mapping[str, Mapping[str, str]]:
-    return names.assign(
-        names.Named(server, _prefix(server, upstreams[server]), tuple(kinds.get(kind, ())))
-        for server, kinds in offered.items()
-    )
-
-
-def _prefix(name: str, upstream: Upstream) -> str:
-    prefix = upstream.spec.prefix
-    return name if prefix is None else prefix
-
-
-def _offered(upstream: Upstream) -> Mapping[Kind, Mapping[str, Item]]:
+def _offered(spec: ServerSpec, lists: Lists) -> Mapping[Kind, Mapping[str, Item]]:
     """What a server offers by own name, tools filtered; of two with one name the first."""
-    if not upstream.spec.enabled:
+    if not spec.enabled:
         return {}
     offered: dict[Kind, dict[str, Item]] = {}
     for kind in Kind:
         items = offered[kind] = {}
-        for item in upstream.lists.of(kind):
-            if kind is not Kind.TOOLS or _passes(item.name, upstream.spec.tools):
+        for item in lists.of(kind):
+            if kind is not Kind.TOOLS or _passes(item.name, spec.tools):
                 items.setdefault(item.name, item)
     return offered
 
@@ -246,8 +275,13 @@ def _passes(tool: str, filters: ToolFilter) -> bool:
     )
 
 
-def _rename(definition: bytes, name: str) -> bytes | None:
+def _rename(item: Item, name: str) -> bytes | None:
     """The definition under another name; None for one in which that is no matter of one key."""
+    head = b'{"name":' + json.dumps(item.name).encode()
+    definition = item.definition
+    if definition.startswith((head + b",", head + b"}")) and jsonrpc.unique(definition):
+        # As most are written; no other byte changes.
+        return b'{"name":' + json.dumps(name).encode() + definition[len(head) :]
     try:
         return jsonrpc.splice(definition, {"name": jsonrpc.quoted(name)})
     except Malformed:

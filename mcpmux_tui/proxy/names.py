@@ -10,19 +10,25 @@ import hashlib
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 LIMIT = 50
 _HASH = 8
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Named:
     """The tools of one server, by its own names; `prefix` "" asks for bare names."""
 
     server: str
     prefix: str
     tools: Sequence[str]
+
+    @cached_property
+    def plain(self) -> Mapping[str, str]:
+        """Own name -> the public name of a tool that collides with no other, if short enough."""
+        return {tool: _plain(self.prefix, tool) for tool in self.tools}
 
 
 def assign(servers: Iterable[Named]) -> Mapping[str, Mapping[str, str]]:
@@ -35,20 +41,18 @@ def assign(servers: Iterable[Named]) -> Mapping[str, Mapping[str, str]]:
     tables: dict[str, dict[str, str]] = {}
     for entry in servers:
         table = tables.setdefault(entry.server, {})
-        for tool in entry.tools:
+        for tool, plain in entry.plain.items():
             if tool not in table:
-                table[tool] = _public(entry, tool, taken)
+                table[tool] = _public(entry, tool, plain, taken)
                 taken.add(table[tool])
     return tables
 
 
-def wanted(prefix: str, tool: str) -> str:
-    """The public name of a tool that collides with no other, if it is short enough."""
+def _plain(prefix: str, tool: str) -> str:
     return _OTHER.sub("-", f"{prefix}__{tool}" if prefix else tool)
 
 
-def _public(entry: Named, tool: str, taken: Container[str]) -> str:
-    name = wanted(entry.prefix, tool)
+def _public(entry: Named, tool: str, name: str, taken: Container[str]) -> str:
     public = name if len(name) <= LIMIT else _hashed(name, entry.server, tool, 0)
     salt = 0
     while public in taken:

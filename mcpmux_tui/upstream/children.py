@@ -13,11 +13,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import IO, cast
 
-import psutil
-
 from mcpmux_tui.text import NAME_LIMIT, one_line
 from mcpmux_tui.upstream import reaper
 from mcpmux_tui.upstream.limits import Limits
+
+_PATIENT = ("/bin/sh", "-c", """trap '' TERM INT HUP; exec "$@" """, "sh")
+"""Runs a program without these signals: what ends an engine politely may reach its watchdog too,
+which its pipe tells when it is time."""
 
 
 class Watchdog:
@@ -46,7 +48,7 @@ class Watchdog:
             self._process = None
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", reaper.__file__, self._mark],
+                [*_PATIENT, sys.executable, "-I", "-S", reaper.__file__, self._mark],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -103,6 +105,8 @@ def _line(program: reaper.Program) -> str:
 
 def _name(pid: int) -> str:
     """A process's name, clean; empty for one that is gone."""
+    import psutil  # here: a start needs it not
+
     try:
         return one_line(psutil.Process(pid).name(), NAME_LIMIT)
     except psutil.Error:

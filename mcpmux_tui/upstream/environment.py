@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mcpmux_tui.model.errors import StartFailed
+from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.model.spec import StdioLaunch
 
 BASE: Final = (
@@ -88,6 +89,7 @@ def _absolute(path: str) -> str:
     return os.pathsep.join(folders) or os.defpath
 
 
+@remembered
 def _by_default(name: str) -> bool:
     return _matches(name, DEFAULT_GROUPS) and not _matches(name.upper(), CREDENTIALS)
 

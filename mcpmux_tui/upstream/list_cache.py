@@ -14,23 +14,27 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Item, Kind, Lists
+from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
 
 _log = logging.getLogger(__name__)
 
+PAUSE = 0.5
+"""Seconds from new lists to their file: a start has more urgent things to do."""
 
-class _KeptItem(BaseModel):
+
+class _KeptItem(Frozen):
     name: str
     definition: str
     description: str
 
 
-class _Kept(BaseModel):
+class _Kept(Frozen):
     launch: str
     """What was started or called; what another command offers is not this one's."""
     items: dict[Kind, list[_KeptItem]]
@@ -47,6 +51,7 @@ class ListCache:
         self._known: dict[tuple[str, str], Lists] = {}
         self._unsaved: dict[str, tuple[str, Lists] | None] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def read(self, specs: Iterable[ServerSpec]) -> None:
         """Read what is kept of enabled servers. Blocks on the disk."""
@@ -78,6 +83,7 @@ class ListCache:
 
     async def close(self) -> None:
         """Write what waits."""
+        self._closing.set()
         if self._writing is not None:
             await self._writing
 
@@ -87,6 +93,9 @@ class ListCache:
             self._writing = asyncio.create_task(self._write_all(), name="list-cache")
 
     async def _write_all(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE):
+                await self._closing.wait()
         while self._unsaved:
             name, kept = self._unsaved.popitem()
             try:

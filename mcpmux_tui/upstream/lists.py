@@ -127,7 +127,8 @@ class _Found:
             most = self.limits.definition // KIB
             return self.skip(f"The definition of {noun} {shown} is larger than {most} KiB.")
         try:
-            jsonrpc.parse_object(raw)
+            if not jsonrpc.unique(raw):
+                jsonrpc.parse_object(raw)
         except Malformed as error:
             return self.skip(f"The definition of {noun} {shown} cannot be used: {error}.")
         if self.left_out or not self._fits(raw):

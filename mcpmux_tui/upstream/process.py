@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-import psutil
-
 from mcpmux_tui.model.errors import StartFailed
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import reaper
@@ -152,6 +150,8 @@ class Process:
 
     def _group_lives(self) -> bool:
         # Orphans stay zombies until init reaps them, which in a container may be never.
+        import psutil  # here and below: needed at the end of a child, never for its start
+
         return self._signal(0) and any(_runs(pid) for pid in psutil.pids() if self._leads(pid))
 
     def _leads(self, pid: int) -> bool:
@@ -172,6 +172,8 @@ class Process:
 
 
 def _runs(pid: int) -> bool:
+    import psutil
+
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -284,11 +286,16 @@ def _widen(pipe: IO[bytes]) -> None:
 def _leave_some_descriptors() -> None:
     """Clients and doors need some too. Raises StartFailed when there are no more to give away."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY and psutil.Process().num_fds() + SPARE_DESCRIPTORS > most:
+    if most != resource.RLIM_INFINITY and _descriptors() + SPARE_DESCRIPTORS > most:
         raise StartFailed(
             f"too many open files: mcpmux may have {most}",
             "Raise the limit (`ulimit -n`) and start mcpmux again, or run fewer servers.",
         )
+
+
+def _descriptors() -> int:
+    with os.scandir("/dev/fd") as descriptors:
+        return sum(1 for _ in descriptors)
 
 
 def _why(command: str, error: OSError | ValueError) -> StartFailed:

@@ -9,7 +9,6 @@ path: it starts in milliseconds and stays small for as long as the engine runs.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 
@@ -98,7 +97,7 @@ def _run(program: Program, arguments: list[str], patience: float) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def signal_marked(mark: str, number: signal.Signals) -> set[int]:
+def signal_marked(mark: str, number: int) -> set[int]:
     """Signal every process whose mark begins with `mark`; their pids."""
     found = marked(mark)
     for pid in found:
@@ -125,6 +124,8 @@ def _signal_groups(groups: set[int], number: int) -> set[int]:
 
 def end(groups: set[int], mark: str) -> None:
     """End process groups, and whatever carries a mark that begins so. Blocks."""
+    import signal  # here: it takes as long as the rest of a watchdog's start
+
     for number, patience in ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL)):
         _signal_groups(groups, number)
         signal_marked(mark, number)
@@ -138,9 +139,6 @@ def end(groups: set[int], mark: str) -> None:
 
 
 def _watch(mark: str) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # What ends the engine politely may reach us too; the pipe says when it is time.
-        signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
     programs: set[str] = set()
     for line in sys.stdin:

@@ -18,7 +18,8 @@ import psutil
 from tests.benchmarks.client import HELLO, Lines, message
 from tests.end_to_end.program import ROOT, Home, Served
 
-ECHO = Path(__file__).with_name("echo.py")
+ECHO = (sys.executable, "-I", "-S", str(Path(__file__).with_name("echo.py")))
+"""The stdio server, but for how many tools it has: as little of Python as can be."""
 TOKEN = "benchmark"
 CLIENT_CORE, OTHER_CORE = 0, 1
 ON_THE_OTHER = ("taskset", "-c", str(OTHER_CORE))
@@ -32,17 +33,17 @@ def serve(home: Home) -> Served:
 
 def entry(number: int, tools: int = 50) -> str:
     """TOML of an echo server over stdio."""
-    args = [str(ECHO), "stdio", "--tools", str(tools)]
-    return f"[servers.s{number:03}]\ncommand = {sys.executable!r}\nargs = {args!r}\n"
+    command, *args = (*ECHO, str(tools))
+    return f"[servers.s{number:03}]\ncommand = {command!r}\nargs = {args!r}\n"
 
 
 @asynccontextmanager
 async def echo_over_http(tools: int = 50) -> AsyncIterator[str]:
     """The address of an echo server."""
     process = await asyncio.create_subprocess_exec(
-        *(*ON_THE_OTHER, sys.executable, str(ECHO), "http", str(tools)),
-        stdout=asyncio.subprocess.PIPE,
-    )
+        *(*ON_THE_OTHER, sys.executable, "-m", "tests.benchmarks.echo_http", str(tools)),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
     try:
         yield (await process.stdout.readline()).decode().strip()
@@ -54,8 +55,9 @@ async def echo_over_http(tools: int = 50) -> AsyncIterator[str]:
 @contextmanager
 def hub(program: str, folder: Path, urls: Sequence[str], count: int) -> Iterator[tuple[str, int]]:
     """mcp-hub on as many echo servers over stdio, and those at addresses; its URL and pid."""
-    command = {"command": sys.executable, "args": [str(ECHO), "stdio", "--tools", "50"]}
-    servers: dict[str, object] = {f"s{number:03}": command for number in range(count)}
+    command, *args = (*ECHO, "50")
+    server = {"command": command, "args": args}
+    servers: dict[str, object] = {f"s{number:03}": server for number in range(count)}
     servers |= {f"far{number}": {"url": url} for number, url in enumerate(urls)}
     config = folder / "hub.json"
     config.write_text(json.dumps({"mcpServers": servers}), encoding="utf-8")

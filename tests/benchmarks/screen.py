@@ -72,7 +72,7 @@ class Source:
     async def serve(self, folder: Path) -> None:
         """Serve until told to stop."""
         handlers = {"items": self._items, "item_form": self._form, "logs": self._logs}
-        control = ControlServer(handlers=handlers, snapshot=self.snapshot)
+        control = ControlServer(handlers=lambda: handlers, snapshot=self.snapshot)
         await control.start(folder)
         self.ready.set()
         began, updates, lines = time.monotonic(), 0, 0

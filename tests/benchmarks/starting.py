@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -79,11 +78,10 @@ def _alone() -> float:
     started = time.perf_counter()
     children = [
         subprocess.Popen(
-            [*ON_THE_OTHER, sys.executable, str(ECHO), "stdio", "--tools", str(TOOLS)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*ON_THE_OTHER, *ECHO, str(TOOLS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         for _ in range(SERVERS)
-    ]  # fmt: skip
+    ]
     for child in children:
         assert child.stdin is not None
         child.stdin.write(ASK)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, JsonValue
 
-from mcpmux_tui.control import protocol, server
+from mcpmux_tui.control import connection, protocol
 from mcpmux_tui.control.address import choose_address, read_address
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.control.server import ControlServer
@@ -32,7 +32,7 @@ class Engine:
         self.acts: list[protocol.Act] = []
         self.hold = asyncio.Event()
         self.server = ControlServer(
-            handlers={"hello": self._hello, "act": self._act, "items": self._tools},
+            handlers=lambda: {"hello": self._hello, "act": self._act, "items": self._tools},
             snapshot=lambda: self.snapshot,
         )
 
@@ -84,7 +84,7 @@ async def test_a_door_is_told_everything_and_then_what_changed(tmp_path: Path) -
 async def test_what_time_alone_changes_is_told_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "LOOK_INTERVAL", 0.05)
+    monkeypatch.setattr(connection, "LOOK_INTERVAL", 0.05)
     async with running(tmp_path) as (engine, client):
         seen = client.watch()
         await anext(seen)

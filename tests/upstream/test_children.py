@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -75,6 +76,26 @@ async def test_a_killed_watchdog_is_back_with_the_next_child_and_knows_the_older
     assert children.watchdog.pid != first
     await children.close()
     assert await asyncio.to_thread(child.wait, 5) == -signal.SIGTERM
+
+
+def ignored(pid: int) -> set[int]:
+    """The signals that a process ignores; none while it is still the shell that begins it."""
+    if "python" not in psutil.Process(pid).exe():
+        return set()
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn"))
+    return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
+
+
+async def test_what_ends_an_engine_politely_does_not_end_its_watchdog() -> None:
+    children = Children(INSTANCE)
+    children.mark()
+    pid = children.watchdog.pid
+    assert pid is not None
+    async with asyncio.timeout(DEADLINE):
+        while not {signal.SIGTERM, signal.SIGINT, signal.SIGHUP} <= ignored(pid):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await children.close()
 
 
 async def test_an_ended_child_is_not_watched_any_more() -> None:
