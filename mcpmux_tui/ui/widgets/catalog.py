@@ -91,10 +91,7 @@ class Catalog(Container):
     def show(self) -> None:
         """Ask again where what servers offer may have changed."""
         servers = [server for server in self._door.servers if self._server in (None, server.name)]
-        told = [
-            (each.name, each.generation, each.state, each.tools, each.prompts, each.resources)
-            for each in servers
-        ]
+        told = [each.offers for each in servers]
         if told != self._told and not self._door.ended:
             self._told = told
             self._ask()
