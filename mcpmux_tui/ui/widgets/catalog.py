@@ -123,7 +123,7 @@ class Catalog(Container):
             for kind in kinds:
                 after = 0
                 while True:
-                    # A screenful at once; thousands take their time.
+                    # A screenful at once, drawn and told of; thousands take their time.
                     limit = _PAGE if items or self._items else _FIRST
                     page = await self._door.engine.items(
                         ItemPage(kind=kind, server=self._server, after=after, limit=limit)
@@ -135,6 +135,8 @@ class Catalog(Container):
                         self._arrange(0)
                     if not page.items or after >= page.total:
                         break
+                    if limit == _FIRST:
+                        await asyncio.sleep(_SETTLE)
         except McpmuxError as error:
             self._about(plain(str(error), "$error"))
             return
@@ -181,15 +183,16 @@ class Catalog(Container):
             self._about(line(nothing if self._items else _EMPTY[self._kind], "$muted"))
         else:
             self._tell(item, None)
-            self._looking = self._work.start(self._look(item))
+            # Many moves in a row ask once.
+            self._looking = self._work.start(self._look(item, _SETTLE if event.by_person else 0))
 
     @on(LineList.Chosen)
     def _chosen(self, event: LineList.Chosen) -> None:
         event.stop()
         self.action_choose()
 
-    async def _look(self, item: ItemLine) -> None:
-        await asyncio.sleep(_SETTLE)
+    async def _look(self, item: ItemLine, after: float) -> None:
+        await asyncio.sleep(after)
         try:
             form = await self._door.engine.item_form(
                 ItemName(server=item.server, kind=item.kind, name=item.name)
