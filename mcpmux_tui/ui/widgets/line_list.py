@@ -138,7 +138,7 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         if index >= len(self._items):
             return Strip.blank(width, style.background_style.rich_style)
         sign = self._glyphs.cursor if index == self._cursor else " "
-        drawn = self._draw(self._items[index], self.line_width)
+        drawn = self._draw(self._items[index], max(0, width - 1))
         whole = Content.assemble((sign, "$primary"), drawn)
         content = whole.split()[0].expand_tabs().truncate(width, ellipsis=True)
         segments, x = [], 0
