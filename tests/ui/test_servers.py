@@ -11,7 +11,7 @@ from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapsho
 from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, SCREEN, TOGGLE, Context
 from mcpmux_tui.ui.status import ASCII
 from mcpmux_tui.ui.toasts import toast
-from mcpmux_tui.ui.widgets.key_bar import hints
+from mcpmux_tui.ui.widgets.key_bar import KeyBar, hints
 from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
 from mcpmux_tui.ui.widgets.server_row import Cells
 from tests.ui.driving import driving
@@ -444,6 +444,26 @@ async def test_tab_reaches_the_pane_and_keys_still_act_on_the_row(tmp_path: Path
         assert ui.cursor == "postgres"
         await ui.press("r")
         assert ui.engine.acts == [("postgres", Action.RESTART)]
+
+
+async def test_the_footer_is_drawn_again_only_when_it_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[KeyBar] = []
+    render = KeyBar.render
+
+    def counting(bar: KeyBar) -> Content:
+        drawn.append(bar)
+        return render(bar)
+
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        monkeypatch.setattr(KeyBar, "render", counting)
+        ui.engine.put(server("a", calls=77))
+        await ui.shows("77")
+        assert not drawn
+        ui.engine.put(server("a", Health.FAILED, calls=77))
+        await ui.shows("c Retry")
+        assert drawn
 
 
 async def test_keys_in_the_footer_can_be_clicked(tmp_path: Path) -> None:

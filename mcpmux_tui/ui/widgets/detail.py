@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 INTERVAL = 0.5
 """Seconds between two looks at the same server's log."""
+TOOLS_INTERVAL = 10.0
+"""Seconds after which its tools are asked for anyway: others may be as many as those before."""
 _SETTLE = 0.04
 _LOG_LINES = 100
 _TOOL_LINES = 300
@@ -79,16 +82,19 @@ class DetailPane(Scrolled):
         self.show(self._server)
 
     async def _look(self, name: str) -> None:
-        """Ask for the tools whenever they may have changed, and for new log lines all the time."""
+        """Ask for the tools whenever there may be others, and for new log lines all the time."""
         await asyncio.sleep(_SETTLE)
         told: object = None
+        due = 0.0
         lines: deque[LogLine] = deque(maxlen=_LOG_LINES)
         try:
             while True:
-                if (server := self._server) is not None and server.offers != told:
+                if (server := self._server) is not None and (
+                    server.offers != told or time.monotonic() >= due
+                ):
                     page = ItemPage(server=name, limit=_TOOL_LINES)
                     self._show_tools(server, await self._engine.items(page))
-                    told = server.offers
+                    told, due = server.offers, time.monotonic() + TOOLS_INTERVAL
                 last = lines[-1].seq if lines else 0
                 search = LogSearch(server=name, after=last, limit=_LOG_LINES)
                 if found := (await self._engine.logs(search)).lines:
