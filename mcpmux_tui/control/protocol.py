@@ -99,7 +99,10 @@ class Update(Frozen):
         known = {server.name: server for server in old.servers}
         names = tuple(server.name for server in new.servers)
         update = cls(
-            servers=tuple(s for s in new.servers if known.get(s.name) != s),
+            # Most rows are the same object as before; comparing their fields takes its time.
+            servers=tuple(
+                s for s in new.servers if known.get(s.name) is not s and known.get(s.name) != s
+            ),
             order=names if names != tuple(known) else None,
             **{
                 name: getattr(new, name)

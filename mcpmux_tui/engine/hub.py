@@ -118,7 +118,7 @@ class Hub:
         self._drafts: Drafts | None = None
         self._cache = ListCache(instance.folder / "lists")
         self._supervisors: dict[str, Supervisor] = {}
-        self._told: dict[str, Health] = {}
+        self._told: dict[str, ServerSnapshot] = {}
         self._redacted: dict[str, tuple[ServerSnapshot, ServerSnapshot]] = {}
         self._port_trouble: McpmuxError | None = None
         self._reloading = asyncio.Lock()
@@ -610,10 +610,14 @@ class Hub:
     def _server_changed(self, name: str) -> None:
         supervisor = self._supervisors.get(name)
         if supervisor is not None:
-            state, before = supervisor.snapshot.state, self._told.get(name)
-            self._told[name] = state
-            if state is not before and state in WANTS_A_PERSON:
-                _log.warning("%s: %s. %s", name, state.word, supervisor.snapshot.summary)
+            now, before = supervisor.snapshot, self._told.get(name)
+            self._told[name] = now
+            if before is not None and (now.state, now.since) == (before.state, before.since):
+                # It was used, as happens all the time: that is for doors to see, and no more.
+                self.publish()
+                return
+            if (before is None or now.state is not before.state) and now.state in WANTS_A_PERSON:
+                _log.warning("%s: %s. %s", name, now.state.word, now.summary)
         self._changed()
 
     def _changed(self) -> None:

@@ -145,6 +145,12 @@ class ServerSnapshot(Frozen):
     """Unix time at which its token is renewed; None where it has none, or need not be."""
     generation: int = 0
 
+    @property
+    def offers(self) -> tuple[object, ...]:
+        """Its lists need to be asked for again only where this has changed."""
+        counts = (self.tools, self.prompts, self.resources)
+        return (self.name, self.generation, self.state, *counts)
+
 
 class ProxySnapshot(Frozen):
     """The proxy at one moment; `error` is set while it cannot listen."""

@@ -15,8 +15,7 @@ from textual.pilot import Pilot
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.status import UNICODE, Glyphs
 from mcpmux_tui.ui.theme import DARK
-from mcpmux_tui.ui.widgets.server_list import ServerList
-from mcpmux_tui.ui.widgets.server_row import ServerRow
+from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
 from tests.ui.fake_engine import NOW, FakeEngine
 
 _PATIENCE = 5.0
@@ -74,15 +73,13 @@ class Driver:
     @property
     def names(self) -> list[str]:
         """The names in the rows, from the top."""
-        rows = self.app.query(ServerRow)
-        return [row.server.name for row in rows if row.display]
+        return [server.name for rows in self.app.query(Rows) for server in rows.items]
 
     @property
     def drawn(self) -> bool:
         """Whether the first snapshot is on the screen."""
-        rows = self.app.query(ServerRow)
-        told = len(rows) == len(self.engine.snapshot.servers)
-        return told and all(row.cells is not None for row in rows)
+        told = len(self.names) == len(self.engine.snapshot.servers)
+        return told and all(rows.size.height for rows in self.app.query(Rows))
 
     @property
     def cursor(self) -> str | None:

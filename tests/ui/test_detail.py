@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import Items
+from mcpmux_tui.control.protocol import ItemPage, Items
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui.widgets import detail
@@ -47,6 +47,45 @@ async def test_new_tools_are_asked_for_when_the_server_changed(tmp_path: Path) -
         engine.put(server("a", tools=1, generation=2))
         await ui.shows("a__new")
         assert "a__reverse" not in ui.text
+
+
+async def test_a_server_that_is_used_is_not_asked_for_its_tools_again(tmp_path: Path) -> None:
+    asked: list[str | None] = []
+
+    class Counting(FakeEngine):
+        async def items(self, page: ItemPage) -> Items:
+            asked.append(page.server)
+            return await super().items(page)
+
+    engine = Counting([server("a")])
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        await ui.shows("a__reverse")
+        known, before = asked.copy(), len(engine.log_requests)
+        engine.put(server("a", calls=77, last_call="echo"))
+        await ui.until(lambda: len(engine.log_requests) > before + 2)
+        assert "77" in ui.text
+        assert asked == known
+
+
+async def test_what_was_done_on_another_screen_is_seen_on_the_way_back(tmp_path: Path) -> None:
+    engine = FakeEngine([server("a")])
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        await ui.shows("a__reverse")
+        await ui.press("6")
+        engine.listed["a", Kind.TOOLS] = Items(items=(item("a", "new"),))
+        await ui.press("1")
+        await ui.shows("a__new")
+
+
+async def test_other_names_are_seen_in_time_though_they_are_as_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detail, "TOOLS_INTERVAL", 0.1)
+    engine = FakeEngine([server("a")])
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        await ui.shows("a__reverse")
+        engine.listed["a", Kind.TOOLS] = Items(items=(item("a", "one"), item("a", "two")))
+        await ui.shows("a__two")
 
 
 async def test_a_long_list_of_tools_says_how_many_more_there_are(tmp_path: Path) -> None:

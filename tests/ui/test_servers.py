@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.reactive import Reactive
+from textual.content import Content
 
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, SCREEN, TOGGLE, Context
 from mcpmux_tui.ui.status import ASCII
 from mcpmux_tui.ui.toasts import toast
-from mcpmux_tui.ui.widgets.key_bar import hints
-from mcpmux_tui.ui.widgets.server_row import ServerRow
+from mcpmux_tui.ui.widgets.key_bar import KeyBar, hints
+from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
+from mcpmux_tui.ui.widgets.server_row import Cells
 from tests.ui.driving import driving
 from tests.ui.fake_engine import NOW, URL, FakeEngine, every_state, server
 
@@ -99,23 +100,18 @@ async def test_only_rows_that_changed_are_drawn_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    render = ServerRow.render
+    draw = Cells.draw
 
-    def counting(row: ServerRow) -> object:
-        drawn.append(row.server.name)
-        return render(row)
+    def counting(cells: Cells) -> Content:
+        drawn.append(cells.name)
+        return draw(cells)
 
     async with driving(FakeEngine(every_state()), tmp_path) as ui:
-        rows = {row.server.name: row for row in ui.app.query(ServerRow)}
-        monkeypatch.setattr(ServerRow, "render", counting)
+        monkeypatch.setattr(Cells, "draw", counting)
         ui.engine.put(server("github", tools=47, calls=1240, last_activity=NOW - 2,
                              last_call="search_issues"))  # fmt: skip
         await ui.shows("47")
         assert set(drawn) == {"github"}
-        assert rows["github"] is next(
-            row for row in ui.app.query(ServerRow) if row.server.name == "github"
-        )
-    assert isinstance(ServerRow.cells, Reactive)
 
 
 async def test_the_cursor_stays_on_its_server_when_the_order_changes(tmp_path: Path) -> None:
@@ -174,9 +170,25 @@ async def test_the_cursor_moves_with_letters_arrows_and_pages(tmp_path: Path) ->
 
 async def test_a_click_moves_the_cursor(tmp_path: Path) -> None:
     async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
-        row = next(row for row in ui.app.query(ServerRow) if row.server.name == "b")
-        await ui.pilot.click(row)
+        await ui.pilot.click(Rows, offset=(5, 1))
         await ui.until(lambda: ui.cursor == "b")
+
+
+async def test_what_is_under_the_mouse_is_marked_until_it_leaves(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        rows = ui.app.query_one(Rows)
+
+        def background(y: int) -> object:
+            return rows.render_line(y)._segments[1].style.bgcolor  # type: ignore[union-attr]
+
+        plain, cursor = background(1), background(0)
+        await ui.pilot.hover(Rows, offset=(5, 1))
+        assert background(1) not in (plain, cursor)
+        await ui.pilot.hover(Rows, offset=(5, 5))
+        assert background(1) == plain
+        await ui.pilot.hover(Rows, offset=(5, 1))
+        await ui.pilot.hover(offset=(0, 0))
+        assert background(1) == plain
 
 
 @pytest.mark.parametrize(
@@ -401,8 +413,8 @@ async def test_rows_without_an_engine_are_grey_and_counted_no_more(tmp_path: Pat
         await ui.shows("The mcpmux engine has ended")
         assert ui.lines[0].strip() == "mcpmux"
         assert "try 3 in" not in ui.text
-        for row in ui.app.query(ServerRow):
-            assert {str(span.style) for span in row.render().spans} == {"$muted", "$primary"}
+        for cells in ui.app.query_one(ServerList)._drawn.values():
+            assert {str(span.style) for span in cells.draw().spans} == {"$muted"}
 
 
 async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
@@ -432,6 +444,26 @@ async def test_tab_reaches_the_pane_and_keys_still_act_on_the_row(tmp_path: Path
         assert ui.cursor == "postgres"
         await ui.press("r")
         assert ui.engine.acts == [("postgres", Action.RESTART)]
+
+
+async def test_the_footer_is_drawn_again_only_when_it_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[KeyBar] = []
+    render = KeyBar.render
+
+    def counting(bar: KeyBar) -> Content:
+        drawn.append(bar)
+        return render(bar)
+
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        monkeypatch.setattr(KeyBar, "render", counting)
+        ui.engine.put(server("a", calls=77))
+        await ui.shows("77")
+        assert not drawn
+        ui.engine.put(server("a", Health.FAILED, calls=77))
+        await ui.shows("c Retry")
+        assert drawn
 
 
 async def test_keys_in_the_footer_can_be_clicked(tmp_path: Path) -> None:

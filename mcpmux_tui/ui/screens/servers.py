@@ -113,6 +113,10 @@ class ServersScreen(ServerPage):
         if self.door.snapshot is not None:
             self.query_one(Welcome).show(self.door.snapshot, self._found)
 
+    def on_screen_resume(self) -> None:
+        """Look what has changed behind another screen."""
+        self.query_one(DetailPane).look_again()
+
     @on(ServerList.Moved)
     def _follow_cursor(self) -> None:
         self._show_details()

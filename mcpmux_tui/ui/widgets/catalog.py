@@ -91,10 +91,7 @@ class Catalog(Container):
     def show(self) -> None:
         """Ask again where what servers offer may have changed."""
         servers = [server for server in self._door.servers if self._server in (None, server.name)]
-        told = [
-            (each.name, each.generation, each.state, each.tools, each.prompts, each.resources)
-            for each in servers
-        ]
+        told = [each.offers for each in servers]
         if told != self._told and not self._door.ended:
             self._told = told
             self._ask()
@@ -126,7 +123,7 @@ class Catalog(Container):
             for kind in kinds:
                 after = 0
                 while True:
-                    # A screenful at once; thousands take their time.
+                    # A screenful at once, drawn and told of; thousands take their time.
                     limit = _PAGE if items or self._items else _FIRST
                     page = await self._door.engine.items(
                         ItemPage(kind=kind, server=self._server, after=after, limit=limit)
@@ -138,6 +135,8 @@ class Catalog(Container):
                         self._arrange(0)
                     if not page.items or after >= page.total:
                         break
+                    if limit == _FIRST:
+                        await asyncio.sleep(_SETTLE)
         except McpmuxError as error:
             self._about(plain(str(error), "$error"))
             return
@@ -184,15 +183,16 @@ class Catalog(Container):
             self._about(line(nothing if self._items else _EMPTY[self._kind], "$muted"))
         else:
             self._tell(item, None)
-            self._looking = self._work.start(self._look(item))
+            # Many moves in a row ask once.
+            self._looking = self._work.start(self._look(item, _SETTLE if event.by_person else 0))
 
     @on(LineList.Chosen)
     def _chosen(self, event: LineList.Chosen) -> None:
         event.stop()
         self.action_choose()
 
-    async def _look(self, item: ItemLine) -> None:
-        await asyncio.sleep(_SETTLE)
+    async def _look(self, item: ItemLine, after: float) -> None:
+        await asyncio.sleep(after)
         try:
             form = await self._door.engine.item_form(
                 ItemName(server=item.server, kind=item.kind, name=item.name)

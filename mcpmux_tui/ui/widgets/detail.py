@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 INTERVAL = 0.5
 """Seconds between two looks at the same server's log."""
+TOOLS_INTERVAL = 10.0
+"""Seconds after which its tools are asked for anyway: others may be as many as those before."""
 _SETTLE = 0.04
 _LOG_LINES = 100
 _TOOL_LINES = 300
@@ -71,17 +74,27 @@ class DetailPane(Scrolled):
         if server is not None:
             self._looking = self._work.start(self._look(server.name))
 
+    def look_again(self) -> None:
+        """Ask for everything anew: what clients get may have been changed meanwhile."""
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+        self.show(self._server)
+
     async def _look(self, name: str) -> None:
-        """Ask for the tools whenever the server changed, and for new log lines all the time."""
+        """Ask for the tools whenever there may be others, and for new log lines all the time."""
         await asyncio.sleep(_SETTLE)
-        told: ServerSnapshot | None = None
+        told: object = None
+        due = 0.0
         lines: deque[LogLine] = deque(maxlen=_LOG_LINES)
         try:
             while True:
-                if (server := self._server) is not None and server != told:
+                if (server := self._server) is not None and (
+                    server.offers != told or time.monotonic() >= due
+                ):
                     page = ItemPage(server=name, limit=_TOOL_LINES)
                     self._show_tools(server, await self._engine.items(page))
-                    told = server
+                    told, due = server.offers, time.monotonic() + TOOLS_INTERVAL
                 last = lines[-1].seq if lines else 0
                 search = LogSearch(server=name, after=last, limit=_LOG_LINES)
                 if found := (await self._engine.logs(search)).lines:
@@ -144,9 +157,15 @@ class Block(Static):
     def show(self, content: Content) -> None:
         """Show this content."""
         if not content.is_same(self._shown):
-            self._shown = content
+            before, self._shown = self._shown, content
             self.display = bool(content)
-            self.update(content)
+            self.update(content, layout=self._resizes(before, content))
+
+    def _resizes(self, before: Content, now: Content) -> bool:
+        """Whether the screen has to be laid out anew: that takes far longer than to draw this."""
+        width, rules = self.content_size.width, self.styles.get_rules()
+        heights = {each.get_height(rules, width) for each in (before, now) if width}
+        return len(heights) != 1
 
 
 def _heading(text: str, note: str = "") -> Content:

@@ -52,13 +52,22 @@ def _width(chosen: list[Hint]) -> int:
     return sum(hint.width + _GAP for hint in chosen)
 
 
+Shown = tuple[tuple[Key, ...], Context]
+
+
 class KeyBar(Widget):
     """Keys with labels that follow the cursor; each can be clicked."""
 
     ALLOW_SELECT = False
 
-    shown: reactive[tuple[tuple[Key, ...], Context]] = reactive(((), Context()))
+    shown: reactive[Shown] = reactive(((), Context()), repaint=False)
     """The keys of the screen, and what decides about them."""
+
+    def watch_shown(self, before: Shown, now: Shown) -> None:
+        """Draw anew where the line says otherwise: a call of a server changes none of it."""
+        width = self.size.width
+        if hints(*before, width) != hints(*now, width):
+            self.refresh()
 
     def render(self) -> Content:
         parts: list[Content] = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 
+from rich.segment import Segment
+from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import BindingType
 from textual.content import Content
@@ -13,7 +16,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
+from textual.style import Style
 
 from mcpmux_tui.ui.keys import MOVES
 from mcpmux_tui.ui.status import Glyphs
@@ -21,6 +24,18 @@ from mcpmux_tui.ui.status import Glyphs
 T = TypeVar("T")
 Draw = Callable[[T, int], Content]
 """Draws one item in so many cells."""
+
+
+_UPRIGHT = Style(reverse=False)
+
+
+@lru_cache(4_096)
+def _placed(style: Style, x: int) -> RichStyle:
+    """The style of a piece of text, with where it begins: what is selected is found by that.
+
+    As `Visual.to_strips` has it, but the same for all lines: their escape codes are made once.
+    """
+    return style.rich_style_with_offset(x, 0)
 
 
 class LineList(ScrollView, Generic[T], can_focus=True):
@@ -74,6 +89,12 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         """The cells of one item, beside the cursor's sign."""
         return max(0, self.scrollable_content_region.width - 1)
 
+    @property
+    def in_view(self) -> range:
+        """The places of the items that are seen."""
+        top = self.scroll_offset.y
+        return range(top, min(top + self.size.height, len(self._items)))
+
     def show(self, items: Sequence[T], cursor: int) -> None:
         """List these, the cursor on the item of this place."""
         self._items = items
@@ -88,17 +109,18 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         index = max(0, min(index, len(self._items) - 1))
         if index != self._cursor:
             before, self._cursor = self._cursor, index
-            self._redraw(before)
-            self._redraw(index)
+            self.refresh_line(before)
+            self.refresh_line(index)
             self._keep_in_view()
             self.post_message(self.Moved(True))
+
+    def replace(self, items: Sequence[T]) -> None:
+        """List these instead of as many others; what looks different is to be drawn anew."""
+        self._items = items
 
     def redraw(self) -> None:
         """Draw what is in view anew."""
         self.refresh()
-
-    def _redraw(self, index: int) -> None:
-        self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
 
     def _keep_in_view(self) -> None:
         if self._items:
@@ -112,18 +134,24 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         """One line of the view."""
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
-        parts, sign = ["line-list--line"], " "
-        if index == self._cursor and self._items:
-            parts.append("line-list--cursor")
-            sign = self._glyphs.cursor
-        style = self.get_visual_style(*parts)
+        style = self.get_visual_style(*self.parts(y))
         if index >= len(self._items):
-            return Strip.blank(width, style.rich_style)
-        # What is too long is cut here: Textual would break it, and show the first part alone.
-        drawn = self._draw(self._items[index], self.line_width)
-        content = Content.assemble((sign, "$primary"), drawn).truncate(width, ellipsis=True)
-        strips = Visual.to_strips(self, content, width, 1, style, pad=True)
-        return strips[0] if strips else Strip.blank(width, style.rich_style)
+            return Strip.blank(width, style.background_style.rich_style)
+        sign = self._glyphs.cursor if index == self._cursor else " "
+        drawn = self._draw(self._items[index], max(0, width - 1))
+        whole = Content.assemble((sign, "$primary"), drawn)
+        content = whole.split()[0].expand_tabs().truncate(width, ellipsis=True)
+        segments, x = [], 0
+        for text, own in content.render(style, end=""):
+            segments.append(Segment(text, _placed(own, x)))
+            x += len(text)
+        return Strip(segments).extend_cell_length(width, (style + _UPRIGHT).rich_style)
+
+    def parts(self, y: int) -> Sequence[str]:
+        """The component classes of a line of the view."""
+        if self._items and y + self.scroll_offset.y == self._cursor:
+            return ("line-list--line", "line-list--cursor")
+        return ("line-list--line",)
 
     def action_down(self) -> None:
         """Move to the next item."""
@@ -150,11 +178,15 @@ class LineList(ScrollView, Generic[T], can_focus=True):
         self.move_to(self._cursor - max(1, self.size.height // 2))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor here; a second click chooses the item."""
+        """Take the keyboard."""
         index = event.y + self.scroll_offset.y
         if index < len(self._items):
             event.stop()
             self.focus()
-            self.move_to(index)
-            if event.chain > 1:
-                self.post_message(self.Chosen(index))
+            self.clicked(index, event)
+
+    def clicked(self, index: int, event: events.Click) -> None:
+        """Move the cursor here; a second click chooses the item."""
+        self.move_to(index)
+        if event.chain > 1:
+            self.post_message(self.Chosen(index))

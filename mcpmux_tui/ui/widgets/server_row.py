@@ -1,4 +1,4 @@
-"""One server in the list: one line, redrawn only when something in it changes."""
+"""One server in the list: one line, and the names of its columns."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ class Columns:
         name = max(_SHORTEST_NAME, min(longest_name, max(left - _LONGEST_TAIL, left // 2)))
         return cls(name, max(0, left - name), calls)
 
+    def on_state(self, x: int) -> bool:
+        """Whether a cell of the row is one of those that show the state."""
+        start = _LEAD + self.name + len(GAP)
+        return x == 1 or start <= x < start + WORD
+
 
 @dataclass(frozen=True, slots=True)
 class Cells:
@@ -55,7 +60,6 @@ class Cells:
     calls: str
     tail: str
     columns: Columns
-    cursor: str
     ellipsis: str
     live: bool
 
@@ -69,7 +73,6 @@ class Cells:
         columns: Columns,
         glyphs: Glyphs,
         frame: int,
-        selected: bool,
         live: bool,
     ) -> Cells:
         """What to draw of a server at a moment; `asked` is what a key has just asked for it.
@@ -86,9 +89,26 @@ class Cells:
             calls=short_count(server.calls) if serving or server.calls else glyphs.none,
             tail=_last(server, asked, now, glyphs) if live else glyphs.none,
             columns=columns,
-            cursor=glyphs.cursor if selected else " ",
             ellipsis=glyphs.ellipsis,
             live=live,
+        )
+
+    def draw(self) -> Content:
+        """The row, beside the cursor's sign."""
+        columns = self.columns
+        name_style, style = ("bold", "") if self.live else ("$muted", "$muted")
+        calls = fit(self.calls, COUNT, right=True) + GAP if columns.calls else ""
+        return Content.assemble(
+            (self.glyph, self.style),
+            " ",
+            (fit(self.name, columns.name, ellipsis=self.ellipsis), name_style),
+            GAP,
+            (fit(self.word, WORD), self.style),
+            GAP,
+            (fit(self.tools, COUNT, right=True), style),
+            GAP,
+            (calls, style),
+            (fit(self.tail, columns.tail, ellipsis=self.ellipsis), "$muted"),
         )
 
 
@@ -112,56 +132,6 @@ def tail(server: ServerSnapshot, now: float, glyphs: Glyphs) -> str:
     if server.state is Health.CONNECTING and server.since is not None and now - server.since >= 1:
         return f"{short_time(now - server.since)} {glyphs.dot} {summary}" if summary else ""
     return summary or glyphs.none
-
-
-class ServerRow(Widget):
-    """One line of the list."""
-
-    ALLOW_SELECT: ClassVar[bool] = False
-
-    cells: reactive[Cells | None] = reactive(None)
-    """What is drawn; an equal value redraws nothing."""
-
-    @dataclass
-    class Clicked(Message):
-        """The row of this server was clicked."""
-
-        server: str
-        twice: bool
-        on_state: bool
-        """On the cell with its state."""
-
-    def __init__(self, server: ServerSnapshot) -> None:
-        super().__init__()
-        self.server = server
-
-    def render(self) -> Content:
-        if (cells := self.cells) is None:
-            return Content()
-        columns = cells.columns
-        name_style, style = ("bold", "") if cells.live else ("$muted", "$muted")
-        calls = fit(cells.calls, COUNT, right=True) + GAP if columns.calls else ""
-        return Content.assemble(
-            (cells.cursor, "$primary"),
-            (cells.glyph, cells.style),
-            " ",
-            (fit(cells.name, columns.name, ellipsis=cells.ellipsis), name_style),
-            GAP,
-            (fit(cells.word, WORD), cells.style),
-            GAP,
-            (fit(cells.tools, COUNT, right=True), style),
-            GAP,
-            (calls, style),
-            (fit(cells.tail, columns.tail, ellipsis=cells.ellipsis), "$muted"),
-        )
-
-    def on_click(self, event: events.Click) -> None:
-        """Move the cursor here."""
-        event.stop()
-        columns = self.cells.columns if self.cells is not None else None
-        start = _LEAD + (columns.name if columns is not None else 0) + len(GAP)
-        on_state = event.x == 1 or start <= event.x < start + WORD
-        self.post_message(self.Clicked(self.server.name, event.chain > 1, on_state))
 
 
 class ColumnNames(Widget):
