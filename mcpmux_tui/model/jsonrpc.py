@@ -22,21 +22,14 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 # Bounded: sre keeps a hundred bytes for each round of such a group.
 _ID_BYTES = rb'(-?(?:0|[1-9][0-9]{0,1023})|"(?:[^"\\\x00-\x1f]|\\.){0,1024}")'
 _ID = re.compile(_ID_BYTES)
-# The two orders in which SDKs write a response; one regex each spares decoding a large result.
-_RESULT_LAST = re.compile(
-    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb'\s*,\s*"result"\s*:\s*'
+# The two orders in which SDKs write a response, or a request with params; one regex each spares
+# decoding what is large.
+_WHAT = rb'"(?:result|method"\s*:\s*"([A-Za-z0-9_/.$-]{1,200})"\s*,\s*"params)"\s*:\s*'
+_ID_FIRST = re.compile(
+    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*,\s*" + _WHAT
 )
-_RESULT_FIRST = re.compile(rb'\s*\{\s*"result"\s*:\s*')
+_WHAT_FIRST = re.compile(rb"\s*\{\s*" + _WHAT)
 _ID_LAST = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*' + _ID_BYTES + rb"\s*\}\s*\Z")
-# The same for the two orders of a request.
-_PARAMS_LAST = re.compile(
-    rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*'
-    + _ID_BYTES
-    + rb'\s*,\s*"method"\s*:\s*"([A-Za-z0-9_/.$-]{1,200})"\s*,\s*"params"\s*:\s*'
-)
-_PARAMS_FIRST = re.compile(
-    rb'\s*\{\s*"method"\s*:\s*"([A-Za-z0-9_/.$-]{1,200})"\s*,\s*"params"\s*:\s*'
-)
 _ANY_ID = re.compile(rb'"id"\s*:\s*' + _ID_BYTES)
 _TAIL = 512
 _ID_LIMIT = 1024
@@ -364,7 +357,7 @@ def parse_message(data: bytes) -> Message:
     batch, NaN, another encoding, an id that is neither an integer nor a string), and for one with
     more values than can be read without holding up everybody else.
     """
-    if (fast := _parse_result(data) or _parse_request(data)) is not None:
+    if (fast := _parse_common(data)) is not None:
         return fast
     members = parse_object(data)
     version = members.get("jsonrpc")
@@ -391,32 +384,21 @@ def parse_message(data: bytes) -> Message:
     raise Malformed("neither a request, a notification nor a response")
 
 
-def _parse_result(data: bytes) -> Message | None:
-    """The common shape of a successful response, or None to take the long way."""
-    if (head := _RESULT_LAST.match(data)) is not None:
-        result = _object(_to_the_end(data, head.end()), _VALUES_CHECKED)
-        return None if result is None else Message(id=head[1], result=result)
-    if (head := _RESULT_FIRST.match(data)) is not None:
-        raw_id, span = _to_the_id(data, head.end())
-        result = _object(span, _VALUES_CHECKED)
-        return None if result is None else Message(id=raw_id, result=result)
-    return None
-
-
-def _parse_request(data: bytes) -> Message | None:
-    """The common shape of a request with params, or None to take the long way."""
-    if (head := _PARAMS_LAST.match(data)) is not None:
+def _parse_common(data: bytes) -> Message | None:
+    """The usual shapes of a successful response and of a request, or None to take the long way."""
+    if (head := _ID_FIRST.match(data)) is not None:
         raw_id, method = head[1], head[2]
-        params = _object(_to_the_end(data, head.end()), _VALUES)
-    elif (head := _PARAMS_FIRST.match(data)) is not None:
+        span = _to_the_end(data, head.end())
+    elif (head := _WHAT_FIRST.match(data)) is not None:
         method = head[1]
         raw_id, span = _to_the_id(data, head.end())
-        params = _object(span, _VALUES)
     else:
         return None
-    if params is None:
-        return None
-    return Message(id=raw_id, method=method.decode("ascii"), params=params)
+    if method is None:
+        result = _object(span, _VALUES_CHECKED)
+        return None if result is None else Message(raw_id, result=result)
+    params = _object(span, _VALUES)
+    return None if params is None else Message(raw_id, method.decode("ascii"), params)
 
 
 def _to_the_end(data: bytes, start: int) -> bytes:

@@ -24,6 +24,11 @@ class Upstream(Protocol):
         """The last good lists; kept while the server is away, empty while it is disabled."""
         ...
 
+    @property
+    def channel(self) -> Channel | None:
+        """The live channel, if there is one."""
+        ...
+
     async def ready(self, patience: float) -> Channel:
         """The live channel, waited for at most `patience` seconds while the server is on its way.
 

@@ -181,6 +181,9 @@ class Exchange:
             transport.resume_reading()
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
+        return self._taken(limit)
+
+    def _taken(self, limit: int) -> bytes:
         if self.unread > limit:
             raise BodyTooLarge
         body, self._body = self._body, b""
@@ -197,7 +200,7 @@ class Exchange:
         if not self.head.sends_json:
             self.refuse(415, "Content-Type must be application/json.")
             return None
-        body = await self.body(limit)
+        body = self._taken(limit) if self.whole else await self.body(limit)
         try:
             return jsonrpc.parse_message(body)
         except Malformed as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import replace
 from typing import Final
 
@@ -134,19 +134,22 @@ class Legacy:
         self._slow.close()
         self._sessions.clear()
 
-    async def handle(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
-        """Answer one request."""
+    def handle(
+        self, exchange: Exchange, endpoint: str | None, listing: Listing
+    ) -> Coroutine[None, None, None] | None:
+        """What answers a request; None where that is done."""
         match exchange.head.method:
             case "POST":
-                await self._post(exchange, endpoint, listing)
+                return self._post(exchange, endpoint, listing)
             case "GET":
-                await self._get(exchange, endpoint)
+                return self._get(exchange, endpoint)
             case "DELETE":
                 if (session := self._asked_in(exchange, endpoint)) is not None:
                     self.end(session)
                     exchange.reply(200)
             case _:
                 exchange.refuse(405, "Use GET, POST or DELETE.", _ALLOW)
+        return None
 
     async def _post(self, exchange: Exchange, endpoint: str | None, listing: Listing) -> None:
         message = await exchange.message(self._limits.body_bytes)
@@ -180,8 +183,26 @@ class Legacy:
     ) -> bytes:
         """The result of a request; `client` hears of it meanwhile. Raises Fault."""
         method = message.method or ""
-        if method in router.FORWARDED:
-            return await self._call(session, client, listing, raw_id, method, message.params)
+        if method not in router.FORWARDED:
+            return self._own(session, listing, method, message)
+        # The client's going away does not end a call in this era; only a notice or DELETE does.
+        try:
+            with revocable(self._loop) as take_back:
+                session.calls[raw_id] = take_back
+                try:
+                    params = router.fields(message.params)
+                    return await self._router.forward(
+                        listing, method, params, session.caller, client, modern=False
+                    )
+                finally:
+                    session.last_used = time.monotonic()
+                    if session.calls.get(raw_id) is take_back:
+                        del session.calls[raw_id]
+        except TakenBack:
+            raise Fault(REQUEST_CANCELLED, "Request cancelled") from None
+
+    def _own(self, session: Session, listing: Listing, method: str, message: Message) -> bytes:
+        """What needs no server. Raises Fault."""
         if (kind := LISTED.get(method)) is not None:
             return b"{%b}" % page(listing, kind, router.fields(message.params), self._page_size)
         match method:
@@ -205,35 +226,6 @@ class Legacy:
                 self._wished()
                 return b"{}"
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
-
-    async def _call(
-        self,
-        session: Session,
-        client: Client,
-        listing: Listing,
-        request_id: bytes,
-        method: str,
-        params: bytes | None,
-    ) -> bytes:
-        # The client's going away does not end a call in this era; only a notice or DELETE does.
-        try:
-            with revocable(self._loop) as take_back:
-                session.calls[request_id] = take_back
-                try:
-                    return await self._router.forward(
-                        listing,
-                        method,
-                        router.fields(params),
-                        session.caller,
-                        client,
-                        modern=False,
-                    )
-                finally:
-                    session.last_used = time.monotonic()
-                    if session.calls.get(request_id) is take_back:
-                        del session.calls[request_id]
-        except TakenBack:
-            raise Fault(REQUEST_CANCELLED, "Request cancelled") from None
 
     async def _get(self, exchange: Exchange, endpoint: str | None) -> None:
         if not exchange.head.accepts_sse:

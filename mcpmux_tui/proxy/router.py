@@ -104,7 +104,7 @@ class Router:
         header = None if method == "completion/complete" else name
         ok = False
         try:
-            channel = await upstream.ready(self._patience)
+            channel = upstream.channel or await upstream.ready(self._patience)
             result = await channel.request(
                 method, own_params, caller=caller, name=header, client=client
             )

@@ -15,6 +15,10 @@ class Answers:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[bytes, asyncio.Future[Message | ConnectionLost]] = {}
 
+    def __len__(self) -> int:
+        """How many are waited for."""
+        return len(self._waiting)
+
     def expect(self, raw_id: bytes) -> asyncio.Future[Message | ConnectionLost]:
         """The answer to one request, or why there is none; `forget` must follow."""
         future: asyncio.Future[Message | ConnectionLost]

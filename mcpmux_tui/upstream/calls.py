@@ -122,10 +122,16 @@ class Turns:
         self._free = at_once
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def come(self) -> None:
-        """Wait for a turn; `leave` must follow. Raises NotConnected where too many wait."""
+    def take(self) -> bool:
+        """Take a turn if one is free; `leave` must follow."""
         if self._free:
             self._free -= 1
+            return True
+        return False
+
+    async def come(self) -> None:
+        """Wait for a turn; `leave` must follow. Raises NotConnected where too many wait."""
+        if self.take():
             return
         if len(self._waiting) >= self._queue:
             raise NotConnected(

@@ -217,7 +217,8 @@ class Session:
             return await own.request(method, params, caller=caller, name=name, client=client)
         self._under_way += 1
         try:
-            await self._turns.come()
+            if not self._turns.take():
+                await self._turns.come()
             try:
                 return await self._request(
                     method,

@@ -112,7 +112,8 @@ class StdioTransport:
         answer = self._answers.expect(request.id)
         try:
             if self._input.writable.is_set() and not self._writing.locked():
-                self._input.write(request.body + b"\n")
+                # A lone request need not wait for others to go with.
+                self._input.write(request.body + b"\n", at_once=len(self._answers) == 1)
             else:
                 await self.send(request.body)
             return received(await answer)
@@ -354,8 +355,11 @@ class _Input(asyncio.BaseProtocol):
         self.writable.set()
         self._closed()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, *, at_once: bool = False) -> None:
         """Hand over one whole message; those of one turn of the loop go together."""
+        if at_once and not self._unsent and self._transport is not None:
+            self._transport.write(data)
+            return
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(data)

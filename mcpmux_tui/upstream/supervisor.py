@@ -178,6 +178,11 @@ class Supervisor:
         """This machine was asleep, or the network is back: look at once how the server is."""
         self._events.put_nowait(_Woken())
 
+    @property
+    def channel(self) -> Channel | None:
+        """The live channel; see the port."""
+        return self._session
+
     async def ready(self, patience: float) -> Channel:
         """The live channel; see the port. Raises NotConnected."""
         if (session := self._session) is not None:

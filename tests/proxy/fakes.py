@@ -92,6 +92,10 @@ class FakeUpstream:
     def lists(self) -> Lists:
         return Lists({Kind.TOOLS: self.tools})
 
+    @property
+    def channel(self) -> FakeUpstream | None:
+        return self if self.away is None else None
+
     async def ready(self, patience: float) -> FakeUpstream:
         if self.away is not None:
             raise self.away
