@@ -63,13 +63,13 @@ async def everyday(home: Home, program: str | None, rounds: int, seconds: float)
             ),
             "HTTP server": Measured(Peer(served.url, TOKEN, tool="far__echo"), pid),
         }
-        others = await stack.enter_async_context(_hub(program, home.folder, far))
         pipe, bridge_pid, _ = await stack.enter_async_context(bridge("--url", far, env=home.env))
         bridged = Measured(PipePeer(tool="echo"), bridge_pid, connections=(pipe,))
-        for _ in range(rounds):
-            for each in (*measured.values(), *others.values(), bridged):
-                async with asyncio.timeout(60):
-                    await each.measure(seconds)
+        async with _hub(program, home.folder, far) as others:
+            for _ in range(rounds):
+                for each in (*measured.values(), *others.values(), bridged):
+                    async with asyncio.timeout(60):
+                        await each.measure(seconds)
         rows = list(calls.rows(measured, others))
         rows += _held(idle, memory(pid))
         starts = [await _start(far, home.env) for _ in range(2 * rounds)]
@@ -85,9 +85,11 @@ async def _hub(program: str | None, folder: Path, far: str) -> AsyncIterator[dic
         return
     with hub(program, folder, (far,), starting.SERVERS) as (url, pid):
         await starting.until_there(SsePeer(url), 21 * starting.TOOLS)
+        psutil.Process(pid).suspend()
+        near, other = SsePeer(url, tool="s000__echo"), SsePeer(url, tool="far0__echo")
         yield {
-            "stdio server": Measured(SsePeer(url, tool="s000__echo"), pid, big=False, lists=True),
-            "HTTP server": Measured(SsePeer(url, tool="far0__echo"), pid, big=False),
+            "stdio server": Measured(near, pid, big=False, lists=True, stopped=True),
+            "HTTP server": Measured(other, pid, big=False, stopped=True),
         }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import psutil
+
 from tests.benchmarks.client import Asks, Peer, at_once, one_at_a_time
 from tests.benchmarks.machine import cpu
 from tests.benchmarks.table import Row, at_most, median, ratio
@@ -40,10 +42,23 @@ class Measured:
     """Open ones; else 32 are opened for each round."""
     big: bool = True
     lists: bool = False
+    stopped: bool = False
+    """Stands still while others are measured: on their core it works when nobody asks it, too."""
     figures: Figures = field(default_factory=Figures)
 
     async def measure(self, seconds: float) -> None:
         """One round."""
+        if not self.stopped or self.pid is None:
+            await self._measure(seconds)
+            return
+        process = psutil.Process(self.pid)
+        process.resume()
+        try:
+            await self._measure(seconds)
+        finally:
+            process.suspend()
+
+    async def _measure(self, seconds: float) -> None:
         figures, peer = self.figures, self.peer
         connections = self.connections or await peer.connect(32)
         one, small = connections[0], peer.call(SMALL)
