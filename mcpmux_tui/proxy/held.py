@@ -91,7 +91,8 @@ class HeldCalls:
         caller: Caller,
     ) -> bytes:
         """The result of a request, or what its server asks before it. Raises Fault."""
-        subject = next((params[key].text for key in ("name", "uri") if key in params), None)
+        member = params.get("name") or params.get("uri")
+        subject = None if member is None else member.text
         what = (endpoint, method, subject, caller)
         state = params["requestState"].text if "requestState" in params else None
         held = self._held.get(state or "")

@@ -383,7 +383,7 @@ def _caller(raw_meta: bytes) -> Caller:
 
 def _decoded(value: str | None) -> str | None:
     """A header value that may be wrapped as `=?base64?...?=`; None where that is malformed."""
-    if value is None or (found := _SENTINEL.fullmatch(value)) is None:
+    if value is None or not value.startswith("=?") or not (found := _SENTINEL.fullmatch(value)):
         return value
     try:
         plain = base64.b64decode(found["payload"], validate=True)

@@ -220,13 +220,14 @@ class Session:
             if not self._turns.take():
                 await self._turns.come()
             try:
-                return await self._request(
+                return await self._ask(
                     method,
-                    params,
-                    patience=self._silence,
+                    self._enveloped(params, caller),
+                    self._silence,
+                    cancel=True,
                     cap=self._limits.call_cap,
-                    caller=caller,
                     name=name,
+                    token=progress_token(params, "_meta"),
                     client=client,
                 )
             finally:
@@ -343,25 +344,12 @@ class Session:
 
     async def ask(self, method: str, params: bytes, patience: float | None) -> bytes:
         """Send a request of mcpmux's own. Raises UpstreamError."""
-        return await self._request(method, params, patience=patience)
+        return await self._ask(method, self._enveloped(params, NOBODY), patience, cancel=True)
 
-    def _request(
-        self,
-        method: str,
-        params: bytes,
-        *,
-        patience: float | None,
-        cap: float | None = None,
-        caller: Caller = NOBODY,
-        name: str | None = None,
-        client: Client | None = None,
-    ) -> Coroutine[None, None, bytes]:
-        token = progress_token(params, "_meta")
-        if self.peer.era is Era.MODERN:
-            params = enveloped(params, self.peer.version, caller)
-        return self._ask(
-            method, params, patience, cap=cap, name=name, token=token, cancel=True, client=client
-        )
+    def _enveloped(self, params: bytes, caller: Caller) -> bytes:
+        """`params` as this server's era wants them."""
+        modern = self.peer.era is Era.MODERN
+        return enveloped(params, self.peer.version, caller) if modern else params
 
     async def _negotiating(
         self, method: str, version: str | None, params: bytes, patience: float | None
