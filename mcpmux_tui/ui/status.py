@@ -24,6 +24,8 @@ URGENCY = (
 """What wants a person's attention first."""
 
 RANK = {health: rank for rank, health in enumerate(URGENCY)}
+# A row on its way out stays where it was: else the cursor goes to the top with it.
+RANK[Health.STOPPING] = RANK[Health.CONNECTED]
 
 STYLES = {
     Health.NEEDS_INPUT: "bold $warning",

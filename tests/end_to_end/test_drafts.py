@@ -88,6 +88,7 @@ def test_a_server_is_pasted_tested_added_edited_copied_and_deleted(home: Home) -
         terminal.wait_for("(x) enabled")
         keep(terminal, "Added newer-copy")
         eventually(lambda: state(home, "newer-copy") == "connected", 15, "the copy connects")
+        terminal.wait_until_shown("2 connected")
         terminal.press("\x1b[3~")
         terminal.wait_for("Delete newer-copy?")
         terminal.press("\x1b[3~")
@@ -138,8 +139,8 @@ async def test_calls_go_on_while_the_config_is_in_an_editor(home: Home) -> None:
     home.write(HEAD, home.stdio("a"), "# about b\n" + home.stdio("b"))
     line = home.config.read_text().splitlines().index("[servers.b]") + 1
     with Terminal(home, "--port", "0", "--config", str(home.config)) as terminal:
-        terminal.wait_for("connected, MCP")
-        home.wait_until_connected()
+        # The rows are in their last order then.
+        terminal.wait_until_shown("2 connected")
         terminal.press("j")
         terminal.wait_for("b ")
         terminal.press("E")

@@ -394,6 +394,7 @@ async def test_after_a_crash_a_client_finds_the_same_port_and_token_and_begins_a
         home.wait_until_connected()
         async with peer(served.url, "2025-11-25", token=token) as client:
             await client.text("alpha__echo")
+            eventually(lambda: any(home.folder.glob("state/*/lists/*")), 10, "its list is kept")
             served.process.kill()
             served.process.wait(10)
             with Served(home, "--port", port) as again:
