@@ -162,6 +162,8 @@ class McpmuxApp(CrashGuard):
 
     @on(Go)
     def _go(self, event: Go) -> None:
+        if not isinstance(self.screen, Page):
+            return  # A dialog was opened by a key right behind this one: it stays.
         kinds: dict[str, type[Page]] = {
             "tools": ToolsScreen,
             "logs": LogsScreen,
