@@ -321,18 +321,19 @@ def _check_version(version: object) -> None:
 
 def _classify(exchange: Exchange, message: Message) -> Envelope:
     """Check the header against the envelope, in the order of the SDK's server. Raises Fault."""
-    if repeated := _ROUTING & exchange.head.repeated:
+    head = exchange.head
+    if head.repeated and (repeated := _ROUTING & head.repeated):
         raise Fault(HEADER_MISMATCH, f"{min(repeated)} header appears more than once")
     params = router.fields(message.params)
     meta_member = params.get("_meta")
     if meta_member is None or not isinstance(meta_member.value, dict):
         raise Fault(INVALID_PARAMS, 'params: "_meta" must be an object with the envelope.')
     version = _version(meta_member.raw)
-    _match(HEADER_PROTOCOL_VERSION, exchange.head.protocol_version, version)
-    _match(HEADER_METHOD, exchange.head.value(HEADER_METHOD), message.method)
+    _match(HEADER_PROTOCOL_VERSION, head.protocol_version, version)
+    _match(HEADER_METHOD, head.value(HEADER_METHOD), message.method)
     named = params.get(NAMED.get(message.method or "", ""))
     if named is not None and named.value is not None:
-        _match(HEADER_NAME, _decoded(exchange.head.value(HEADER_NAME)), named.text)
+        _match(HEADER_NAME, _decoded(head.value(HEADER_NAME)), named.text)
     _check_version(version)
     return Envelope(params, _caller(meta_member.raw))
 

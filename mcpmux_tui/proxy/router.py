@@ -286,7 +286,7 @@ def _as_modern(result: bytes, method: str) -> bytes:
     """A 2025 server's result for a 2026 client, where every result has its type."""
     if b'"resultType"' in result and jsonrpc.member(result, "resultType") is not None:
         return result
-    rest = result.lstrip()[1:].lstrip()
-    comma = b"" if rest.startswith(b"}") else b","
     cached = b"" if method != "resources/read" or b'"ttlMs"' in result else _NEVER_KEPT
-    return b'{"resultType":"complete"' + cached + comma + rest
+    rest = result[1:] if result.startswith(b'{"') else result.lstrip()[1:].lstrip()
+    comma = b"" if rest.startswith(b"}") else b","
+    return b'{"resultType":"complete"%b%b%b' % (cached, comma, rest)
