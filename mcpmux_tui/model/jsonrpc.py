@@ -181,7 +181,7 @@ def parse_call(params: bytes) -> dict[str, Member] | None:
     start, end = head.end(), len(params) - 1
     closed = params.find(b"}", start)
     at = params.rfind(b"}" + _META + b"{", closed, end) + 1
-    if at and _is_object(meta := params[at + len(_META) : end]):
+    if at and _known_object(meta := params[at + len(_META) : end]):
         stop = at
     else:
         stop, meta = end, b""
@@ -205,6 +205,10 @@ def _is_object(span: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return True
+
+
+_known_object = remembered(_is_object)
+"""The same of what comes again, such as the `_meta` of a client."""
 
 
 def parse_array(data: bytes) -> list[Member]:

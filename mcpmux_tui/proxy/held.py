@@ -90,7 +90,8 @@ class HeldCalls:
         params: dict[str, Member],
         caller: Caller,
     ) -> bytes:
-        """The result of a request, or what its server asks before it. Raises Fault."""
+        """The result of a request of a client that can be asked, or what its server asks before
+        it. Raises Fault."""
         member = params.get("name") or params.get("uri")
         subject = None if member is None else member.text
         what = (endpoint, method, subject, caller)
@@ -101,9 +102,6 @@ class HeldCalls:
         else:
             held = HeldCall(caller, what)
             work = self._router.forward(listing, method, params, caller, held, modern=True)
-            if not caller.askable:
-                held.reply = reply
-                return await work
             held.task = asyncio.create_task(work, name="held-call")
         held.reply = reply
         try:

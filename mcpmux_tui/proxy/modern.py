@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import re
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,7 +51,7 @@ from mcpmux_tui.proxy.audience import (
 from mcpmux_tui.proxy.calls import TakenBack, revocable
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
-from mcpmux_tui.proxy.held import HeldCalls
+from mcpmux_tui.proxy.held import HeldCall, HeldCalls
 from mcpmux_tui.proxy.http import Exchange, sse_event
 from mcpmux_tui.proxy.legacy import ASKABLE, CAPABILITIES, LISTED, SERVER_INFO
 from mcpmux_tui.proxy.limits import Limits
@@ -194,8 +194,8 @@ class Modern:
                 return
             if message.method in router.FORWARDED:
                 with revocable(self._loop) as take_back, exchange.when_gone(take_back):
-                    result = await self._calls.answer(
-                        reply, endpoint, listing, message.method, envelope.params, envelope.caller
+                    result = await self._forwarded(
+                        reply, endpoint, listing, message.method, envelope
                     )
             else:
                 result = self._own(listing, message.method, envelope)
@@ -207,6 +207,21 @@ class Modern:
             return
         finally:
             reply.close()
+
+    def _forwarded(
+        self,
+        reply: Reply,
+        endpoint: str | None,
+        listing: Listing,
+        method: str,
+        envelope: Envelope,
+    ) -> Coroutine[None, None, bytes]:
+        """What has a server answer; held between questions only where its client takes any."""
+        params, caller = envelope.params, envelope.caller
+        if caller.askable:
+            return self._calls.answer(reply, endpoint, listing, method, params, caller)
+        client = HeldCall(caller, (), reply)
+        return self._router.forward(listing, method, params, caller, client, modern=True)
 
     def _own(self, listing: Listing, method: str, envelope: Envelope) -> bytes:
         """What needs no server."""
