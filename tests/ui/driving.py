@@ -78,8 +78,11 @@ class Driver:
     @property
     def drawn(self) -> bool:
         """Whether the first snapshot is on the screen."""
-        told = len(self.names) == len(self.engine.snapshot.servers)
-        return told and all(rows.size.height for rows in self.app.query(Rows))
+        servers = len(self.engine.snapshot.servers)
+        if len(self.names) != servers:
+            return False
+        # Without servers there is no list to be seen.
+        return not servers or all(rows.size.height for rows in self.app.query(Rows))
 
     @property
     def cursor(self) -> str | None:
