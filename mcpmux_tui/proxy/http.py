@@ -54,9 +54,9 @@ class Head:
     """A request's header but for the length: one that comes again on a connection is read once."""
 
     __slots__ = (
-        "_verb", "accepts_json", "accepts_sse", "awaits_continue", "headers", "let_in", "lines",
-        "method", "path", "protocol_version", "repeated", "sends_json", "session_id", "target",
-        "version",
+        "_texts", "_verb", "accepts_json", "accepts_sse", "awaits_continue", "headers", "let_in",
+        "lines", "method", "path", "protocol_version", "repeated", "sends_json", "session_id",
+        "target", "version",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +70,9 @@ class Head:
         self.lines = lines
         self.headers = {name: value.rstrip(b" \t") for name, value in lines}
         """Names in lower case; of a repeated one the last."""
+        self._texts = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers.items()
+        }
         counted = Counter(name for name, _ in lines)
         self.repeated = frozenset(
             name.decode("latin-1") for name, count in counted.items() if count > 1
@@ -99,8 +102,7 @@ class Head:
 
     def value(self, name: str) -> str | None:
         """One header's value."""
-        value = self.headers.get(name.encode("ascii"))
-        return None if value is None else value.decode("latin-1")
+        return self._texts.get(name)
 
     def _accepts(self, kind: bytes) -> bool:
         """Whether the client takes answers of a media type; one that says nothing takes any."""
