@@ -26,6 +26,21 @@ async def test_rows_stand_in_order_of_urgency_then_by_name(tmp_path: Path) -> No
         ]  # fmt: skip
 
 
+async def test_a_row_on_its_way_out_stays_where_it_was_and_the_next_one_is_chosen(
+    tmp_path: Path,
+) -> None:
+    first, last, off = server("a"), server("b"), server("c", Health.DISABLED)
+    engine = FakeEngine((first, last, off))
+    async with driving(engine, tmp_path) as ui:
+        await ui.go_to("b")
+        engine.put(server("b", Health.STOPPING))
+        await ui.shows("stopping")
+        assert (ui.names, ui.cursor) == (["a", "b", "c"], "b")
+        engine.remove("b")
+        await ui.until(lambda: ui.names == ["a", "c"])
+        assert ui.cursor == "c"
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 24)])
 async def test_every_row_shows_shape_word_and_reason(size: tuple[int, int], tmp_path: Path) -> None:
     async with driving(FakeEngine(every_state()), tmp_path, size=size) as ui:
