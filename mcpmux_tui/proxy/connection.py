@@ -14,7 +14,7 @@ from typing import Final
 
 import httptools
 
-from mcpmux_tui.proxy.http import TEXT, Exchange, Head, response
+from mcpmux_tui.proxy.http import CLOSE, TEXT, Exchange, Head, response
 from mcpmux_tui.proxy.limits import Limits
 
 Serve = Callable[[Exchange], Coroutine[None, None, None]]
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         """Others that came before it was, where a client pipelines."""
         # The deadline.
-        self._whole_at = self._loop.time()
+        self.whole_at = self._loop.time()
         """When the last whole request arrived, else when the connection was made."""
         self._missing: object = _HEADER
         """What the deadline is for: the header, or the exchange whose body is not whole."""
@@ -88,11 +88,6 @@ class Connection(asyncio.Protocol):
     def stalled(self) -> bool:
         """Whether the client has stopped reading its answer."""
         return not self._writable.is_set()
-
-    @property
-    def idle_since(self) -> float:
-        """When the last whole request arrived, in the loop's time."""
-        return self._whole_at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make room for the newcomer, and give it a deadline."""
@@ -204,7 +199,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """The request is whole."""
         exchange, self._incoming, self._missing = self._incoming, None, None
-        self._whole_at = self._loop.time()
+        self.whole_at = self._loop.time()
         if exchange is not None:
             exchange.whole = True
             exchange.arrived()
@@ -334,8 +329,7 @@ class Connection(asyncio.Protocol):
         else:
             next_in_turn = broken is current and not broken.started
         if next_in_turn:
-            close = (b"connection", b"close")
-            self.transport.write(response(status, text, close, kind=TEXT))
+            self.transport.write(response(status, text, CLOSE, kind=TEXT))
             self._close()
         else:
             # It would be taken for an earlier answer, or land inside it.
@@ -353,4 +347,4 @@ def _make_room(connections: Collection[Connection], limit: int) -> None:
     if len(live) > limit:
         idle = [each for each in live if not each.serving]
         # The newcomer is idle too, so there always is one.
-        min(idle, key=lambda each: each.idle_since).transport.abort()
+        min(idle, key=lambda each: each.whole_at).transport.abort()

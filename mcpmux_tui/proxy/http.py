@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,12 +15,7 @@ import orjson
 
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.jsonrpc import Malformed, Message
-from mcpmux_tui.model.protocol import (
-    HEADER_PROTOCOL_VERSION,
-    HEADER_SESSION_ID,
-    INVALID_REQUEST,
-    PARSE_ERROR,
-)
+from mcpmux_tui.model.protocol import INVALID_REQUEST, PARSE_ERROR
 
 if TYPE_CHECKING:
     from mcpmux_tui.proxy.connection import Connection
@@ -33,7 +28,7 @@ Header = tuple[bytes, bytes]
 _log = logging.getLogger(__name__)
 _STATUS = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode() for each in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE: Header = (b"connection", b"close")
+CLOSE: Header = (b"connection", b"close")
 _CHUNKED: Header = (b"transfer-encoding", b"chunked")
 _STREAM_HEADERS: tuple[Header, ...] = (
     (b"content-type", SSE),
@@ -55,8 +50,7 @@ class Head:
 
     __slots__ = (
         "_texts", "_verb", "accepts_json", "accepts_sse", "awaits_continue", "headers", "let_in",
-        "lines", "method", "path", "protocol_version", "repeated", "sends_json", "session_id",
-        "target", "version",
+        "lines", "method", "path", "repeated", "sends_json", "target", "version",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +75,6 @@ class Head:
         self.path = unquote(path.decode("ascii"))
         self.let_in = False
         """Whether the guard has let it in."""
-        self.protocol_version = self.value(HEADER_PROTOCOL_VERSION)
-        self.session_id = self.value(HEADER_SESSION_ID)
         self.accepts_json = self._accepts(JSON)
         self.accepts_sse = self._accepts(SSE)
         kind = self.headers.get(b"content-type", b"")
@@ -219,7 +211,7 @@ class Exchange:
         self.started = True
         if self.connection.transport.is_closing():
             return
-        closing = () if self.lasting else (_CLOSE,)
+        closing = () if self.lasting else (CLOSE,)
         bare = self.head.method == "HEAD"
         answer = response(status, body, *headers, *closing, kind=kind, bare=bare)
         self.connection.transport.write(answer)
@@ -238,9 +230,10 @@ class Exchange:
         # A client of HTTP/1.0 reads to the end of the connection.
         self._chunked = self.head.version == "1.1"
         framing = (_CHUNKED,) if self._chunked else ()
-        closing = () if self.lasting else (_CLOSE,)
+        closing = () if self.lasting else (CLOSE,)
         if not self.connection.transport.is_closing():
-            self.connection.transport.write(_header(200, (*_STREAM_HEADERS, *framing, *closing)))
+            lines = _lines((*_STREAM_HEADERS, *framing, *closing))
+            self.connection.transport.write(b"%b%b\r\n" % (_STATUS[200], lines))
 
     async def push(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes of an event stream, once the client has taken those before."""
@@ -301,16 +294,15 @@ def response(
     status: int, body: bytes, *headers: Header, kind: bytes = JSON, bare: bool = False
 ) -> bytes:
     """A whole response; a `bare` one tells of its body only."""
-    lines = b"".join([b"%b: %b\r\n" % each for each in headers]) if headers else b""
+    lines = _lines(headers) if headers else b""
     if body:
         lines += b"content-type: %b\r\n" % kind
     shown = b"" if bare else body
     return b"%bcontent-length: %d\r\n%b\r\n%b" % (_STATUS[status], len(body), lines, shown)
 
 
-def _header(status: int, headers: tuple[Header, ...]) -> bytes:
-    lines = b"".join([b"%b: %b\r\n" % each for each in headers])
-    return b"%b%b\r\n" % (_STATUS[status], lines)
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in headers])
 
 
 def _is_json(body: bytes) -> bool:

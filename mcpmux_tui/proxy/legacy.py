@@ -304,7 +304,7 @@ class Legacy:
 
     def _asked_in(self, exchange: Exchange, endpoint: str | None) -> Session | None:
         """The session a request belongs to; None when it has been refused."""
-        given = exchange.head.session_id
+        given = exchange.head.value(HEADER_SESSION_ID)
         if given is None:
             exchange.refuse(400, "The Mcp-Session-Id header is missing: initialize first.")
             return None

@@ -183,7 +183,7 @@ class Modern:
                 raise Fault(INVALID_REQUEST, "A client sends requests and notifications only.")
             if message.id is None:
                 # Nothing to act on: a client takes a request back by closing its connection.
-                _check_version(exchange.head.protocol_version)
+                _check_version(exchange.head.value(HEADER_PROTOCOL_VERSION))
                 exchange.reply(202)
                 return
             envelope = _classify(exchange, message)
@@ -344,7 +344,7 @@ def _classify(exchange: Exchange, message: Message) -> Envelope:
     if meta_member is None or not isinstance(meta_member.value, dict):
         raise Fault(INVALID_PARAMS, 'params: "_meta" must be an object with the envelope.')
     version = _version(meta_member.raw)
-    _match(HEADER_PROTOCOL_VERSION, head.protocol_version, version)
+    _match(HEADER_PROTOCOL_VERSION, head.value(HEADER_PROTOCOL_VERSION), version)
     _match(HEADER_METHOD, head.value(HEADER_METHOD), message.method)
     named = params.get(NAMED.get(message.method or "", ""))
     if named is not None and named.value is not None:

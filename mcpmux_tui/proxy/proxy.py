@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client, Kind, Wishes
 from mcpmux_tui.model.ports import Upstream
-from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, LIST_CHANGED
+from mcpmux_tui.model.protocol import HANDSHAKE_VERSIONS, HEADER_PROTOCOL_VERSION, LIST_CHANGED
 from mcpmux_tui.model.spec import ProxySpec
 from mcpmux_tui.proxy.audience import Audience
 from mcpmux_tui.proxy.catalog import Listing
@@ -202,7 +202,7 @@ class Proxy:
         path = head.path.removesuffix("/")
         endpoint, listing = self._endpoint(path, MCP_PATH)
         if listing is not None:
-            version = head.protocol_version
+            version = head.value(HEADER_PROTOCOL_VERSION)
             # As in the SDK: what is no revision with a handshake is judged by the newer rules.
             legacy = version is None or version in HANDSHAKE_VERSIONS
             era = self._legacy if legacy else self._modern
