@@ -67,6 +67,8 @@ class ControlServer:
         """Close every door's connection and the socket."""
         if self._server is None:
             return
+        # As in the proxy's listener: asyncio would forget a connection accepted in this turn.
+        await asyncio.sleep(0)
         self._server.close()
         for connection in tuple(self._connections):
             connection.close()

@@ -35,8 +35,12 @@ class Listener:
 
     async def stop(self) -> None:
         """Close the port, let answers finish for a moment, then end what is left."""
+        # asyncio takes a turn for a connection it has just accepted, and forgets it, open, if its
+        # server is closed before (python/cpython#109564); another one until it is known here.
+        await asyncio.sleep(0)
         for server in self._servers:
             server.close()
+        await asyncio.sleep(0)
         for connection in list(self._connections):
             connection.shutdown()
         tasks = await _unfinished(self._tasks, self._limits.grace)

@@ -59,6 +59,7 @@ async def scripted(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIt
     try:
         yield script
     finally:
+        await asyncio.sleep(0)  # lets a connection that was just accepted arrive
         server.close()
 
 

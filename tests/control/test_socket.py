@@ -17,6 +17,7 @@ from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.model.errors import ControlError, NoEngine
 from mcpmux_tui.model.server import Action, EngineSnapshot, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.model.settings import UiSettings
+from tests.fixtures import accepting
 
 
 class Engine:
@@ -262,3 +263,11 @@ def test_whatever_changes_in_a_snapshot_reaches_who_watches(field: str, value: o
         crossed = protocol.Update.model_validate_json(update.model_dump_json())
         assert crossed.apply(one) == other
     assert protocol.Update.between(new, new) is None
+
+
+async def test_a_door_that_comes_as_the_engine_stops_is_let_go(tmp_path: Path) -> None:
+    async with running(tmp_path) as (engine, _):
+        with accepting.client(str(read_address(tmp_path))) as sock:
+            await accepting.accepted()
+            await engine.server.stop()
+            assert await asyncio.to_thread(sock.recv, 1) == b""

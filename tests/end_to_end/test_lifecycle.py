@@ -377,7 +377,7 @@ async def test_the_addresses_of_requests_are_not_logged(home: Home) -> None:
         home.write(f"[servers.far]\nurl = '{http.url}'\n")
         with Served(home, "--port", "0") as served:
             await asyncio.to_thread(home.wait_until_connected)
-            ended = served.stop()
+            ended = await asyncio.to_thread(served.stop)
     assert "started for" in ended.err
     assert "HTTP" not in ended.err
 

@@ -17,6 +17,7 @@ import pytest
 
 from mcpmux_tui.model.errors import PortInUse, UsageError
 from mcpmux_tui.proxy import Proxy
+from tests.fixtures import accepting
 from tests.proxy.fakes import (
     INITIALIZE,
     QUICK,
@@ -252,3 +253,12 @@ async def test_a_client_that_stops_reading_holds_up_nobody_and_is_let_go() -> No
             )
 
         await until(let_go)
+
+
+async def test_a_client_that_comes_as_the_proxy_stops_is_let_go() -> None:
+    async with running() as proxy:
+        assert proxy.port is not None
+        with accepting.client(("127.0.0.1", proxy.port)) as sock:
+            await accepting.accepted()
+            await proxy.stop()
+            assert await asyncio.to_thread(sock.recv, 1) == b""
