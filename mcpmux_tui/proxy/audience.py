@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.protocol import ELICIT, METHOD_NOT_FOUND, QUESTIONS
@@ -47,7 +47,7 @@ class Audience:
 
 def may_be_asked(caller: Caller, method: str, params: bytes) -> bool:
     """Whether a client declared that it answers a server's question of this kind."""
-    declared = jsonrpc.member(caller.capabilities, QUESTIONS.get(method, ""))
+    declared = rawjson.member(caller.capabilities, QUESTIONS.get(method, ""))
     if declared is None or method != ELICIT or text_member(params, "mode") != "url":
         return declared is not None
     return isinstance(declared.value, dict) and "url" in declared.value
@@ -79,5 +79,5 @@ def concerns(subscriptions: Iterable[Subscription], server: str, params: bytes) 
 
 def text_member(params: bytes, key: str) -> str | None:
     """A string member of raw params, None where there is none."""
-    member = jsonrpc.member(params, key)
+    member = rawjson.member(params, key)
     return None if member is None else member.text

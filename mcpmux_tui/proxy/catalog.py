@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Item, Kind, Lists
-from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.ports import Upstream
+from mcpmux_tui.model.rawjson import Malformed
 from mcpmux_tui.model.spec import ServerSpec, ToolFilter
 from mcpmux_tui.proxy import names
 from mcpmux_tui.proxy.uris import Template
@@ -279,10 +279,10 @@ def _rename(item: Item, name: str) -> bytes | None:
     """The definition under another name; None for one in which that is no matter of one key."""
     head = b'{"name":' + json.dumps(item.name).encode()
     definition = item.definition
-    if definition.startswith((head + b",", head + b"}")) and jsonrpc.unique(definition):
+    if definition.startswith((head + b",", head + b"}")) and rawjson.unique(definition):
         # As most are written; no other byte changes.
         return b'{"name":' + json.dumps(name).encode() + definition[len(head) :]
     try:
-        return jsonrpc.splice(definition, {"name": jsonrpc.quoted(name)})
+        return rawjson.splice(definition, {"name": rawjson.quoted(name)})
     except Malformed:
         return None

@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller
-from mcpmux_tui.model.jsonrpc import Member
 from mcpmux_tui.model.protocol import LOG_MESSAGE
+from mcpmux_tui.model.rawjson import Member
 from mcpmux_tui.proxy.audience import LEVELS, grave_enough, may_be_asked, refusal
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.limits import Limits
@@ -54,7 +54,7 @@ class HeldCall:
             raise refusal(method)
         key = secrets.token_hex(8)
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        asked = b'{"method":%b,"params":%b}' % (jsonrpc.dumps(method), params)
+        asked = b'{"method":%b,"params":%b}' % (rawjson.dumps(method), params)
         self.questions[key] = (asked, answer)
         if self.asking is not None and not self.asking.done():
             self.asking.set_result(None)

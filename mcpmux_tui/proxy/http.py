@@ -14,8 +14,9 @@ from urllib.parse import unquote
 import orjson
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import INVALID_REQUEST, PARSE_ERROR
+from mcpmux_tui.model.rawjson import Malformed
 
 if TYPE_CHECKING:
     from mcpmux_tui.proxy.connection import Connection

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui import __version__
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller, Client, Kind
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
@@ -281,7 +281,7 @@ class Legacy:
     def initialize(self, session: Session, listing: Listing, params: bytes | None) -> bytes:
         """Agree with a client; the result of its `initialize`. Raises Fault."""
         session.version, caller = _handshake(params)
-        declared = jsonrpc.parse_object(caller.capabilities)
+        declared = rawjson.parse_object(caller.capabilities)
         askable = not ASKABLE.isdisjoint(declared)
         session.caller = replace(caller, key=session.id, askable=askable)
         result = {
@@ -291,7 +291,7 @@ class Legacy:
         }
         if listing.instructions:
             result["instructions"] = listing.instructions
-        return jsonrpc.dumps(result)
+        return rawjson.dumps(result)
 
     def session(self, id: str, endpoint: str | None) -> Session | None:
         """An open session of this endpoint."""

@@ -15,9 +15,9 @@ from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller
-from mcpmux_tui.model.jsonrpc import Member, Message
+from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
     ACKNOWLEDGED,
     HEADER_METHOD,
@@ -40,6 +40,7 @@ from mcpmux_tui.model.protocol import (
     RESOURCE_UPDATED,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
+from mcpmux_tui.model.rawjson import Member
 from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.model.server import ON_THE_WAY
 from mcpmux_tui.proxy import router
@@ -75,10 +76,10 @@ FRESH_MS: Final = 5_000
 _ROUTING = frozenset({HEADER_PROTOCOL_VERSION, HEADER_METHOD, HEADER_NAME})
 _SENTINEL = re.compile(r"=\?base64\?(?P<payload>.*)\?=")
 _REMEMBERED = 256
-_SERVER_META = jsonrpc.dumps({META_SERVER_INFO: SERVER_INFO})
+_SERVER_META = rawjson.dumps({META_SERVER_INFO: SERVER_INFO})
 _DISCOVERED = b'"supportedVersions":%b,"capabilities":%b' % (
-    jsonrpc.dumps(MODERN_VERSIONS),
-    jsonrpc.dumps(CAPABILITIES),
+    rawjson.dumps(MODERN_VERSIONS),
+    rawjson.dumps(CAPABILITIES),
 )
 
 
@@ -144,7 +145,7 @@ class Modern:
         """A server said something that belongs to no call."""
         for stream, of in self._streams.items():
             if method == RESOURCE_UPDATED and concerns(of.resources, server, params):
-                own = jsonrpc.splice(params, {"_meta": of.meta})
+                own = rawjson.splice(params, {"_meta": of.meta})
                 stream.tell(jsonrpc.notification(method, own))
 
     def watched(self, server: str) -> frozenset[str]:
@@ -229,7 +230,7 @@ class Modern:
             fresh = 0 if _unsettled(listing) else FRESH_MS
             return _complete(fresh, page(listing, kind, envelope.params, self._page_size))
         if method == "server/discover":
-            said = jsonrpc.dumps(listing.instructions) if listing.instructions else b""
+            said = rawjson.dumps(listing.instructions) if listing.instructions else b""
             return _complete(FRESH_MS, _DISCOVERED + (b',"instructions":' + said if said else b""))
         raise Fault(METHOD_NOT_FOUND, "Method not found", method)
 
@@ -261,7 +262,7 @@ class Modern:
             opening=sse_event(
                 jsonrpc.notification(
                     ACKNOWLEDGED,
-                    b'{"notifications":%b,"_meta":%b}' % (jsonrpc.dumps(honoured), meta),
+                    b'{"notifications":%b,"_meta":%b}' % (rawjson.dumps(honoured), meta),
                 )
             ),
             closing=sse_event(
@@ -288,7 +289,7 @@ class Modern:
     def _resources(self, listing: Listing, wanted: Member | None) -> list[Subscription]:
         """Those that are there."""
         found: list[Subscription] = []
-        for uri in jsonrpc.parse_array(wanted.raw) if wanted is not None else ():
+        for uri in rawjson.parse_array(wanted.raw) if wanted is not None else ():
             try:
                 target = self._router.resource(listing, {"uri": uri})
             except Fault:

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Mapping
 
 from mcpmux_tui.model.channel import Kind
-from mcpmux_tui.model.jsonrpc import Member
 from mcpmux_tui.model.protocol import INVALID_PARAMS
+from mcpmux_tui.model.rawjson import Member
 from mcpmux_tui.proxy.catalog import Listing
 from mcpmux_tui.proxy.fault import Fault
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.errors import ControlError, RpcError
 from mcpmux_tui.model.protocol import ELICIT, INVALID_PARAMS, METHOD_NOT_FOUND, QUESTIONS
 from mcpmux_tui.model.question import Question, Unaskable, Verdict, parse
@@ -81,7 +81,7 @@ class Questions:
         if verdict != "accept" or pending.question.url:
             pending.answer.set_result(_result(verdict))
         else:
-            content = jsonrpc.dumps(pending.question.content(typed))
+            content = rawjson.dumps(pending.question.content(typed))
             pending.answer.set_result(b'{"action":"accept","content":%b}' % content)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Caller, Channel, Client
 from mcpmux_tui.model.errors import RequestTimeout, RpcError, UpstreamError
-from mcpmux_tui.model.jsonrpc import Malformed, Member
+from mcpmux_tui.model.params import parse_call
 from mcpmux_tui.model.protocol import (
     ENVELOPE_KEYS,
     INVALID_PARAMS,
@@ -22,11 +22,14 @@ from mcpmux_tui.model.protocol import (
     SERVER_UNAVAILABLE,
     is_modern,
 )
+from mcpmux_tui.model.rawjson import Malformed, Member
 from mcpmux_tui.model.remember import remembered
 from mcpmux_tui.proxy.catalog import Listing, Target
 from mcpmux_tui.proxy.fault import Fault
 from mcpmux_tui.text import NAME_LIMIT, one_line
 
+_ENVELOPE: Final = b"io.modelcontextprotocol/"
+"""What every key of the envelope begins with."""
 FORWARDED: Final = frozenset({"tools/call", "prompts/get", "resources/read", "completion/complete"})
 """Requests that a server behind the proxy answers."""
 _ROUNDS: Final = 16
@@ -45,13 +48,13 @@ def fields(params: bytes | None) -> dict[str, Member]:
     """The members of a request's params. Raises Fault."""
     if params is None:
         return {}
-    return jsonrpc.parse_call(params) or members_of(params, "params")
+    return parse_call(params) or members_of(params, "params")
 
 
 def members_of(data: bytes, what: str) -> dict[str, Member]:
     """The members of a JSON object in a request. Raises Fault, naming it as `what`."""
     try:
-        return jsonrpc.parse_object(data)
+        return rawjson.parse_object(data)
     except Malformed as error:
         raise Fault(INVALID_PARAMS, f"{what}: {error}.") from None
 
@@ -100,7 +103,7 @@ class Router:
             return _as_modern(_NO_COMPLETION, method) if modern else _NO_COMPLETION
         if "_meta" in params:
             route.changes["_meta"] = _own_meta(params["_meta"].raw)
-        own_params = jsonrpc.joined(params, route.changes)
+        own_params = rawjson.joined(params, route.changes)
         header = None if method == "completion/complete" else name
         ok = False
         try:
@@ -121,7 +124,7 @@ class Router:
         finally:
             if method == "tools/call":
                 upstream.record_call(name, ok=ok)
-        if b'"resource_link"' in result:
+        if rawjson.holds(result, b'"resource_link"', b"_"):
             self._remember_links(upstream.spec.name, result)
         return result
 
@@ -171,13 +174,13 @@ class Router:
         ref = members_of(params["ref"].raw, '"ref"')
         if "name" in ref:
             route = _named(listing.prompts, ref, "prompt")
-            return _Route(route.target, {"ref": jsonrpc.joined(ref, route.changes)})
+            return _Route(route.target, {"ref": rawjson.joined(ref, route.changes)})
         uri = ref["uri"].text if "uri" in ref else None
         template = listing.templates.get(uri or "")
         return _Route(template or self.resource(listing, ref), {})
 
     def _remember_links(self, server: str, result: bytes) -> None:
-        content = jsonrpc.member(result, "content")
+        content = rawjson.member(result, "content")
         for block in content.value if content and isinstance(content.value, list) else ():
             link = isinstance(block, dict) and block.get("type") == "resource_link"
             if link and type(uri := block.get("uri")) is str:
@@ -193,7 +196,7 @@ def _named(table: Mapping[str, Target], params: Mapping[str, Member], noun: str)
         raise Fault(INVALID_PARAMS, 'params: "name" must be a string.')
     if (target := table.get(name)) is None:
         raise Fault(INVALID_PARAMS, f"Unknown {noun}: {one_line(name, NAME_LIMIT)}")
-    return _Route(target, {"name": jsonrpc.quoted(target.name)})
+    return _Route(target, {"name": rawjson.quoted(target.name)})
 
 
 async def answered(
@@ -213,14 +216,14 @@ async def answered(
     for _ in range(_ROUNDS):
         if (plain := _untyped(result)) is not None:
             return plain
-        match jsonrpc.member(result, "resultType"):
+        match rawjson.member(result, "resultType"):
             case Member(value="complete"):
-                return jsonrpc.without(result, "resultType")
+                return rawjson.without(result, "resultType")
             case Member(value="input_required"):
                 changes = await _answers(result, client)
             case _:
                 return result
-        again = jsonrpc.splice(params, changes)
+        again = rawjson.splice(params, changes)
         result = await channel.request(method, again, caller=caller, name=name, client=client)
     raise Fault(INVALID_REQUEST, f"The server asked more than {_ROUNDS} times for input.")
 
@@ -228,10 +231,10 @@ async def answered(
 async def _answers(result: bytes, client: Client | None) -> dict[str, bytes | None]:
     """What a request that needs input is sent again with. Raises RpcError, Fault."""
     try:
-        members = jsonrpc.parse_object(result)
+        members = rawjson.parse_object(result)
         requests = members.get("inputRequests")
-        asked = {} if requests is None else jsonrpc.parse_object(requests.raw)
-        questions = {key: jsonrpc.parse_object(each.raw) for key, each in asked.items()}
+        asked = {} if requests is None else rawjson.parse_object(requests.raw)
+        questions = {key: rawjson.parse_object(each.raw) for key, each in asked.items()}
     except Malformed as error:
         raise Fault(INVALID_REQUEST, f"What the server asks could not be read: {error}.") from None
     methods = {key: each["method"].text for key, each in questions.items() if "method" in each}
@@ -245,7 +248,7 @@ async def _answers(result: bytes, client: Client | None) -> dict[str, bytes | No
     )
     state = members.get("requestState")
     return {
-        "inputResponses": jsonrpc.joined({}, dict(zip(questions, answers, strict=True))),
+        "inputResponses": rawjson.joined({}, dict(zip(questions, answers, strict=True))),
         "requestState": None if state is None else state.raw,
     }
 
@@ -264,27 +267,34 @@ def _facts(error: UpstreamError) -> dict[str, object] | None:
     return facts or None
 
 
-@remembered
 def _own_meta(meta: bytes) -> bytes | None:
     """`_meta` without what concerns only the client and this proxy; None where nothing is left."""
+    if meta.startswith(b'{"') and not (_ENVELOPE in meta or b"\\" in meta) and rawjson.unique(meta):
+        return meta
+    return _own_members(meta)
+
+
+@remembered
+def _own_members(meta: bytes) -> bytes | None:
     members = members_of(meta, '"_meta"')
-    kept = jsonrpc.joined(members, dict.fromkeys(ENVELOPE_KEYS))
+    kept = rawjson.joined(members, dict.fromkeys(ENVELOPE_KEYS))
     return None if kept == b"{}" else kept
 
 
 def _untyped(result: bytes) -> bytes | None:
     """A complete result without its type, for the two places where SDKs write it; else None."""
-    if result.count(_TYPE) == 1:
-        if result.endswith(_TYPED_LAST):
-            return result[: -len(_TYPED_LAST)] + b"}"
-        if result.startswith(_TYPED_FIRST):
-            return b"{" + result[len(_TYPED_FIRST) :]
-    return None
+    if result.endswith(_TYPED_LAST):
+        rest = result[: -len(_TYPED_LAST)] + b"}"
+    elif result.startswith(_TYPED_FIRST):
+        rest = b"{" + result[len(_TYPED_FIRST) :]
+    else:
+        return None
+    return None if rawjson.holds(rest, _TYPE, b"T") else rest
 
 
 def _as_modern(result: bytes, method: str) -> bytes:
     """A 2025 server's result for a 2026 client, where every result has its type."""
-    if b'"resultType"' in result and jsonrpc.member(result, "resultType") is not None:
+    if rawjson.holds(result, _TYPE, b"T") and rawjson.member(result, "resultType") is not None:
         return result
     cached = b"" if method != "resources/read" or b'"ttlMs"' in result else _NEVER_KEPT
     rest = result[1:] if result.startswith(b'{"') else result.lstrip()[1:].lstrip()

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.model.protocol import (
@@ -127,7 +127,7 @@ class Session:
             self._take_back(message.params)
 
     def _take_back(self, params: bytes | None) -> None:
-        request_id = jsonrpc.member(params, "requestId")
+        request_id = rawjson.member(params, "requestId")
         take_back = self.calls.get(request_id.raw) if request_id else None
         if take_back is not None:
             take_back()

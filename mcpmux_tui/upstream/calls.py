@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
-from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Client
 from mcpmux_tui.model.errors import ConnectionLost, NotConnected, RequestTimeout
+from mcpmux_tui.model.params import token_in, with_token
 from mcpmux_tui.model.protocol import PROGRESS
 
 
@@ -223,13 +223,13 @@ class Calls:
 
         A server is given a call's own id as the token, so tokens of two clients never meet.
         """
-        token = progress_token(params)
+        token = token_in(params)
         call = self._waiting.get(token) if token is not None else None
         if call is None or call.progress_token is None:
             return
         call.alive()
         if call.client is not None:
-            own = jsonrpc.splice(params, {"progressToken": call.progress_token})
+            own = with_token(params, call.progress_token)
             call.client.notified(PROGRESS, own)
 
     def about(self, raw_id: bytes | None) -> list[Call]:
@@ -257,11 +257,3 @@ class Calls:
         while self._waiting:
             self._one_less.clear()
             await self._one_less.wait()
-
-
-def progress_token(params: bytes, *path: str) -> bytes | None:
-    """The raw `progressToken` below a path of keys, or None."""
-    if b'"progressToken"' not in params:
-        return None
-    token = jsonrpc.member(params, *path, "progressToken")
-    return None if token is None else token.raw

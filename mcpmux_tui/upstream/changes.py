@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Protocol
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Lists, Wishes
 from mcpmux_tui.model.errors import RequestTimeout, RpcError, SignInRequired, UpstreamError
 from mcpmux_tui.upstream.backoff import Backoff
@@ -206,7 +206,7 @@ class Changes:
         wanted: dict[str, object] = {f"{each}ListChanged": True for each in self._peer.announces}
         if self._wishes.resources:
             wanted["resourceSubscriptions"] = sorted(self._wishes.resources)
-        params = jsonrpc.dumps({"notifications": wanted})
+        params = rawjson.dumps({"notifications": wanted})
         await self._connection.ask("subscriptions/listen", params, None)
         return True
 
@@ -238,7 +238,7 @@ class Changes:
             asked.append(("logging/setLevel", {"level": wishes.log_level}))
         for method, params in asked:
             try:
-                await self._connection.ask(method, jsonrpc.dumps(params), self._limits.page)
+                await self._connection.ask(method, rawjson.dumps(params), self._limits.page)
             except RpcError as error:
                 self._note(f"{method} was refused: {error.message}")
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Final
 
 from mcpmux_tui import __version__
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Caller
+from mcpmux_tui.model.params import parse_params
 from mcpmux_tui.model.protocol import (
     LATEST_HANDSHAKE,
     META_CLIENT_CAPABILITIES,
@@ -30,30 +31,23 @@ OLDER_CLIENTS: Final = replace(ANYBODY, key="older clients", askable=True)
 
 def enveloped(params: bytes, version: str, caller: Caller) -> bytes:
     """`params` with the 2026-07-28 envelope in `_meta`; other members of `_meta` stay."""
-    members = jsonrpc.parse_object(params)
+    members = parse_params(params)
     meta = members.get("_meta")
-    info = jsonrpc.dumps(_INFO) if caller.info is None else caller.info
+    info = rawjson.dumps(_INFO) if caller.info is None else caller.info
     envelope = {
-        META_PROTOCOL_VERSION: jsonrpc.quoted(version),
+        META_PROTOCOL_VERSION: rawjson.quoted(version),
         META_CLIENT_INFO: info,
         META_CLIENT_CAPABILITIES: caller.capabilities,
         META_LOG_LEVEL: caller.log_level,
     }
-    whole = jsonrpc.splice(b"{}" if meta is None else meta.raw, envelope)
-    return jsonrpc.joined(members, {"_meta": whole})
+    whole = rawjson.splice(b"{}" if meta is None else meta.raw, envelope)
+    return rawjson.joined(members, {"_meta": whole})
 
 
 def initialize_params(caller: Caller) -> bytes:
     """The params of `initialize`: the newest version with a handshake, and who calls."""
     return b'{"protocolVersion":%b,"capabilities":%b,"clientInfo":%b}' % (
-        jsonrpc.dumps(LATEST_HANDSHAKE),
+        rawjson.dumps(LATEST_HANDSHAKE),
         caller.capabilities,
-        jsonrpc.dumps(_INFO) if caller.info is None else caller.info,
+        rawjson.dumps(_INFO) if caller.info is None else caller.info,
     )
-
-
-def with_progress_token(params: bytes, token: bytes) -> bytes:
-    """`params` with another progress token in their `_meta`."""
-    members = jsonrpc.parse_object(params)
-    own = jsonrpc.splice(members["_meta"].raw, {"progressToken": token})
-    return jsonrpc.joined(members, {"_meta": own})

@@ -22,7 +22,8 @@ from mcpmux_tui import __version__
 from mcpmux_tui.model.errors import SignInRequired, StartFailed
 from mcpmux_tui.model.events import Event, EventReader, TooLarge
 from mcpmux_tui.model.hosts import is_loopback
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
+from mcpmux_tui.model.rawjson import Malformed
 from mcpmux_tui.model.retry_after import asked_pause
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.text import one_line

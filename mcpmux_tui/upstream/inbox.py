@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from typing import Final
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Client
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.jsonrpc import Message
@@ -77,7 +77,7 @@ class Inbox:
 
     def _withdrawn(self, params: bytes) -> None:
         """The server does not want an answer any more."""
-        member = jsonrpc.member(params, "requestId")
+        member = rawjson.member(params, "requestId")
         task = self._answering.get(member.raw) if member is not None else None
         if task is not None:
             task.cancel()

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.frozen import Frozen
-from mcpmux_tui.model.jsonrpc import Malformed
+from mcpmux_tui.model.rawjson import Malformed
 from mcpmux_tui.model.spec import HttpLaunch, Launch, ServerSpec, StdioLaunch
 
 _log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class ListCache:
 
 
 def _checked(definition: bytes) -> bytes:
-    jsonrpc.parse_object(definition)
+    rawjson.parse_object(definition)
     return definition
 
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.errors import ConnectionLost, RpcError
-from mcpmux_tui.model.jsonrpc import Malformed, Member
 from mcpmux_tui.model.protocol import METHOD_NOT_FOUND
+from mcpmux_tui.model.rawjson import Malformed, Member
 from mcpmux_tui.text import NAME_LIMIT, clean, one_line
 from mcpmux_tui.upstream.limits import KIB, MIB, Limits
 
@@ -96,9 +96,9 @@ class _Found:
     def add(self, page: bytes) -> bytes | None:
         """Take one page; the raw JSON of its next cursor. Raises ConnectionLost."""
         try:
-            members = jsonrpc.parse_object(page)
+            members = rawjson.parse_object(page)
             listed = members.get(self.kind.value)
-            elements = jsonrpc.parse_array(listed.raw) if listed is not None else None
+            elements = rawjson.parse_array(listed.raw) if listed is not None else None
         except Malformed as error:
             raise ConnectionLost(f"its {self.kind.noun} list could not be read: {error}") from error
         if elements is None:
@@ -127,8 +127,8 @@ class _Found:
             most = self.limits.definition // KIB
             return self.skip(f"The definition of {noun} {shown} is larger than {most} KiB.")
         try:
-            if not jsonrpc.unique(raw):
-                jsonrpc.parse_object(raw)
+            if not rawjson.unique(raw):
+                rawjson.parse_object(raw)
         except Malformed as error:
             return self.skip(f"The definition of {noun} {shown} cannot be used: {error}.")
         if self.left_out or not self._fits(raw):
@@ -140,7 +140,7 @@ class _Found:
 
     def _fits(self, raw: bytes) -> bool:
         self._size += len(raw)
-        self._values += jsonrpc.values(raw)
+        self._values += rawjson.values(raw)
         limits = self.limits
         return (
             len(self.items) < limits.items

@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import RequestTimeout, RpcError, StartFailed
-from mcpmux_tui.model.jsonrpc import Malformed
 from mcpmux_tui.model.protocol import (
     HANDSHAKE_VERSIONS,
     LATEST_MODERN,
@@ -24,6 +23,7 @@ from mcpmux_tui.model.protocol import (
     UNSUPPORTED_PROTOCOL_VERSION,
     is_modern,
 )
+from mcpmux_tui.model.rawjson import Malformed
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.troubles import NotUnderstood
 
@@ -162,7 +162,7 @@ def _supported(error: RpcError) -> list[object]:
     if error.code != UNSUPPORTED_PROTOCOL_VERSION:
         return []
     try:
-        data = jsonrpc.parse_object(error.raw).get("data")
+        data = rawjson.parse_object(error.raw).get("data")
     except Malformed:
         return []
     supported = data.value.get("supported") if data and isinstance(data.value, dict) else None

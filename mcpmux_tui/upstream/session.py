@@ -21,12 +21,13 @@ from mcpmux_tui.model.errors import (
     UpstreamError,
 )
 from mcpmux_tui.model.jsonrpc import Message
+from mcpmux_tui.model.params import progress_token, with_progress_token
 from mcpmux_tui.model.protocol import (
     ACKNOWLEDGED,
     CANCELLED,
     LIST_CHANGED,
 )
-from mcpmux_tui.upstream.calls import Calls, Turns, progress_token
+from mcpmux_tui.upstream.calls import Calls, Turns
 from mcpmux_tui.upstream.changes import Changes, Listed
 from mcpmux_tui.upstream.envelope import (
     ANYBODY,
@@ -34,7 +35,6 @@ from mcpmux_tui.upstream.envelope import (
     OLDER_CLIENTS,
     enveloped,
     initialize_params,
-    with_progress_token,
 )
 from mcpmux_tui.upstream.inbox import Inbox
 from mcpmux_tui.upstream.limits import Limits
@@ -227,7 +227,7 @@ class Session:
                     cancel=True,
                     cap=self._limits.call_cap,
                     name=name,
-                    token=progress_token(params, "_meta"),
+                    token=progress_token(params),
                     client=client,
                 )
             finally:

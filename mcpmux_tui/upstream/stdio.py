@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import ConnectionLost, StartFailed
-from mcpmux_tui.model.jsonrpc import Malformed, Message, salvage_id
+from mcpmux_tui.model.jsonrpc import Message, salvage_id
 from mcpmux_tui.model.lines import Line, LineSplitter
 from mcpmux_tui.model.ports import Journal
+from mcpmux_tui.model.rawjson import Malformed
 from mcpmux_tui.model.spec import StdioLaunch
 from mcpmux_tui.upstream import containers, process, reaper, words
 from mcpmux_tui.upstream.answers import Answers, received

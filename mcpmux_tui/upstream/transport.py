@@ -9,7 +9,8 @@ from typing import Protocol
 from mcpmux_tui.model import jsonrpc
 from mcpmux_tui.model.channel import Lists
 from mcpmux_tui.model.errors import UpstreamError
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
+from mcpmux_tui.model.rawjson import Malformed
 
 
 @dataclass(slots=True)

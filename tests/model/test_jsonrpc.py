@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcpmux_tui.model import jsonrpc
-from mcpmux_tui.model.jsonrpc import Malformed, Message
+from mcpmux_tui.model.jsonrpc import Message
+from mcpmux_tui.model.rawjson import Malformed
 
 HARD_RESULT = (
     b'{"content":[{"type":"text","text":"\\ud83d"},{"type":"hologram","x":1.0}],'
@@ -97,37 +98,6 @@ def test_params_stay_as_received() -> None:
     assert jsonrpc.parse_message(line).params == b'{"a": [1.0, "\\ud83d"] }'
 
 
-def test_splice_sets_and_removes_members_and_leaves_the_rest() -> None:
-    text = b'{"name":"x","arguments":{"n": 1.0},"_meta":{"p":1}}'
-    changed = jsonrpc.splice(text, {"name": b'"y"', "_meta": None, "new": b"true", "gone": None})
-    assert changed == b'{"new":true,"name":"y","arguments":{"n": 1.0}}'
-    assert jsonrpc.splice(b"{}", {"a": b"1"}) == b'{"a":1}'
-    assert jsonrpc.splice(b'{"a":1}', {"a": None}) == b"{}"
-
-
-@given(st.dictionaries(st.text(), json_values, max_size=5), st.text(), json_values)
-def test_splice_is_an_assignment(value: dict[str, object], key: str, new: object) -> None:
-    for ascii in (True, False):
-        text = json.dumps(value, ensure_ascii=ascii).encode()
-        spliced = jsonrpc.splice(text, {key: json.dumps(new).encode()})
-        assert json.loads(spliced) == {**value, key: new}
-
-
-@pytest.mark.parametrize(
-    ("text", "rest"),
-    [
-        ('{"k":1, "a" : 1.0 }', '{"a" : 1.0 }'),
-        ('{ "a" : 1.0 ,"k" : {"a":[]}  , "b":2}', '{ "a" : 1.0 ,"b":2}'),
-        ('{"a":1.0, "k":"}"\n}', '{"a":1.0\n}'),
-        ('{ "k":1 }', "{  }"),
-        ('{"a":{"k":1}}', '{"a":{"k":1}}'),
-        ('{"é": "é" ,"k":"ü", "ö":1}', '{"é": "é" ,"ö":1}'),
-    ],
-)
-def test_without_takes_out_one_member_and_no_other_byte(text: str, rest: str) -> None:
-    assert jsonrpc.without(text.encode(), "k") == rest.encode()
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -185,97 +155,3 @@ def test_as_many_values_as_can_be_read_are_taken() -> None:
         else:
             with pytest.raises(Malformed):
                 jsonrpc.parse_message(line)
-
-
-@given(json_values)
-def test_values_are_never_counted_too_few(value: object) -> None:
-    def count(value: object) -> int:
-        match value:
-            case list():
-                return 1 + sum(count(each) for each in value)
-            case dict():
-                return 1 + sum(count(each) for each in value.values())
-        return 1
-
-    for ascii in (True, False):
-        assert jsonrpc.values(json.dumps(value, ensure_ascii=ascii).encode()) >= count(value)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        '{"name":"s__echo","arguments":{}}',
-        '{"name":"é","arguments":{"name":"x","arguments":{"a":[1,2]},"_meta":{}}}',
-        '{"name":"n","arguments":{"t":",\\"_meta\\":{}"},"_meta":{"progressToken":7}}',
-        '{"name":"n","arguments":{"_meta":{}},"_meta":{"a":{"_meta":{}}}}',
-    ],
-)
-def test_a_call_in_the_usual_order_is_read_as_any_object_is(params: str) -> None:
-    assert_read_alike(params.encode())
-
-
-def assert_read_alike(params: bytes) -> None:
-    found = jsonrpc.parse_call(params)
-    expected = jsonrpc.parse_object(params)
-    assert found is not None
-    assert [(key, each.raw) for key, each in found.items()] == [
-        (key, each.raw) for key, each in expected.items()
-    ]
-    assert found["name"].text == expected["name"].text
-    assert all(isinstance(each.value, type(expected[key].value)) for key, each in found.items())
-
-
-TRAPS = st.sampled_from(
-    [
-        '"}"', '"},"', r'"},\"_meta\":{"', r'"}},\"_meta\":{}}"', '"_meta"', r'"\\"',
-        r'"\ud83d"', "1e400", "{}", '{"_meta":{}}', '{"a":{},"_meta":{}}',
-        '{"a":[{},{"_meta":{}}]}', "{ }", '{"a":{} }',
-    ]
-)  # fmt: skip
-KEYS = st.sampled_from(["_meta", "_meta", "arguments", "name", "x", r"\u005fmeta", r"\u006eame"])
-SPACES = st.sampled_from(["", "", "", " ", "\n"])
-
-
-@st.composite
-def objects(draw: st.DrawFn, depth: int = 2) -> str:
-    members = [
-        f'"{draw(KEYS)}":{draw(SPACES)}{draw(values(depth))}'
-        for _ in range(draw(st.integers(0, 3)))
-    ]
-    return "{" + f"{draw(SPACES)},".join(members) + draw(SPACES) + "}"
-
-
-def values(depth: int) -> st.SearchStrategy[str]:
-    return TRAPS if not depth else TRAPS | objects(depth - 1)
-
-
-@given(objects(), st.lists(st.tuples(KEYS, values(2)), max_size=3), SPACES, SPACES)
-def test_two_readers_of_a_call_never_disagree(
-    arguments: str, others: list[tuple[str, str]], before: str, after: str
-) -> None:
-    rest = "".join(f'{before},"{key}":{value}' for key, value in others)
-    params = ('{"name":"n","arguments":' + arguments + rest + after + "}").encode()
-    try:
-        received = jsonrpc.parse_message(jsonrpc.request(b"1", "tools/call", params)).params
-    except Malformed:
-        return
-    assert received == params
-    if jsonrpc.parse_call(params) is not None:
-        assert_read_alike(params)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        '{"name":"a","arguments":{},"name":"b"}',
-        '{"name":"a","arguments":{},"arguments":{}}',
-        '{"name":"a","arguments":{},"\\u006eame":"b"}',
-        '{"name":"a","arguments":{},"_meta":{},"_meta":{}}',
-        '{"name":"a","arguments":{},"_meta":{},"x":{}}',
-        '{"name":"a\\"","arguments":{}}',
-        '{"name":"a","arguments":null}',
-        '{"arguments":{},"name":"a"}',
-    ],
-)
-def test_what_is_not_plainly_one_call_is_left_to_the_long_way(params: str) -> None:
-    assert jsonrpc.parse_call(params.encode()) is None

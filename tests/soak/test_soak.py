@@ -23,7 +23,7 @@ import httpx2
 import psutil
 import pytest
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import UpstreamError
 from mcpmux_tui.model.server import SERVING, Action, Health, allowed_actions
@@ -102,7 +102,7 @@ class Server:
     async def call(self, tool: str, arguments: object, patience: float = 30.0) -> bytes:
         """One tool call."""
         channel = await self.supervisor.ready(patience)
-        params = jsonrpc.dumps({"name": tool, "arguments": arguments})
+        params = rawjson.dumps({"name": tool, "arguments": arguments})
         return await channel.request("tools/call", params, caller=Caller(), name=tool)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import jsonrpc, rawjson
 from mcpmux_tui.model.channel import Caller, Channel
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.server import Health, ServerSnapshot
@@ -143,9 +143,9 @@ class Rig:
 
     async def call(self, tool: str, arguments: str = "{}", **meta: object) -> bytes:
         """The raw result of one tool call."""
-        more = b',"_meta":%b' % jsonrpc.dumps(meta) if meta else b""
+        more = b',"_meta":%b' % rawjson.dumps(meta) if meta else b""
         params = b'{"name":%b,"arguments":%b%b}' % (
-            jsonrpc.dumps(tool),
+            rawjson.dumps(tool),
             arguments.encode(),
             more,
         )

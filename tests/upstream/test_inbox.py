@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from mcpmux_tui.model import jsonrpc
+from mcpmux_tui.model import rawjson
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.jsonrpc import Message
 from mcpmux_tui.upstream.calls import Call, Calls
@@ -43,7 +43,7 @@ class Listener:
         await self.may.wait()
         if params == b'{"refuse":1}':
             raise RpcError(b'{"code":-1,"message":"no"}', -1, "no")
-        return b'{"by":%b}' % jsonrpc.dumps(self.name)
+        return b'{"by":%b}' % rawjson.dumps(self.name)
 
 
 class Room:
