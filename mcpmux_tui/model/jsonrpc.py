@@ -143,18 +143,20 @@ def salvage_id(data: bytes) -> bytes | None:
     return found[1] if found else None
 
 
-def request(raw_id: bytes, method: str, params: bytes | None) -> bytes:
-    """A request line, without the line feed."""
-    return b'{"jsonrpc":"2.0","id":%b,"method":%b%b}' % (raw_id, quoted(method), _with(params))
+def request(raw_id: bytes, method: str, params: bytes | None, end: bytes = b"") -> bytes:
+    """A request, and what ends its line."""
+    name = quoted(method)
+    if params is None:
+        return b'{"jsonrpc":"2.0","id":%b,"method":%b}%b' % (raw_id, name, end)
+    # Large params are copied once.
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}%b' % (raw_id, name, params, end)
 
 
 def notification(method: str, params: bytes | None = None) -> bytes:
-    """A notification line, without the line feed."""
-    return b'{"jsonrpc":"2.0","method":%b%b}' % (dumps(method), _with(params))
-
-
-def _with(params: bytes | None) -> bytes:
-    return b"" if params is None else b',"params":' + params
+    """A notification, without the line feed."""
+    if params is None:
+        return b'{"jsonrpc":"2.0","method":%b}' % quoted(method)
+    return b'{"jsonrpc":"2.0","method":%b,"params":%b}' % (quoted(method), params)
 
 
 def result(raw_id: bytes, raw: bytes) -> bytes:

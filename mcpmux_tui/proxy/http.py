@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -112,7 +113,7 @@ class Exchange:
 
     __slots__ = (
         "_arrival", "_body", "_chunked", "_lasting", "connection", "finished", "head", "length",
-        "reading", "started", "whole",
+        "reading", "started", "unread", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -130,7 +131,9 @@ class Exchange:
         self.started = False
         self.finished = False
         self._lasting = lasting
-        self._body: bytes | bytearray = b""
+        self._body: bytes | BytesIO = b""
+        self.unread = 0
+        """How many bytes of the body are here."""
         self._arrival: asyncio.Future[None] | None = None
         self._chunked = False
 
@@ -142,19 +145,16 @@ class Exchange:
         # Nobody knows whether a body that was not asked for will still come.
         return self.whole or self.reading or not self.head.awaits_continue
 
-    @property
-    def unread(self) -> int:
-        """How many bytes of the body are here."""
-        return len(self._body)
-
     def feed(self, data: bytes) -> None:
         """Some of the body has arrived."""
-        if not self._body:
+        if not self.unread:
             self._body = data  # most often all of it
         else:
             if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
+                first, self._body = self._body, BytesIO()
+                self._body.write(first)
+            self._body.write(data)
+        self.unread += len(data)
         self.arrived()
 
     def arrived(self) -> None:
@@ -181,8 +181,12 @@ class Exchange:
     def _taken(self, limit: int) -> bytes:
         if self.unread > limit:
             raise BodyTooLarge
-        body, self._body = self._body, b""
-        return bytes(body)
+        body = self._body if isinstance(self._body, bytes) else self._body.getvalue()
+        self._drop_body()
+        return body
+
+    def _drop_body(self) -> None:
+        self._body, self.unread = b"", 0
 
     async def message(self, limit: int) -> Message | None:
         """The one JSON-RPC message posted; None when the request has been refused.
@@ -250,7 +254,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self.finished = True
-        self._body = b""
+        self._drop_body()
         self.connection.finished(self)
 
     def served(self, task: asyncio.Task[None]) -> None:

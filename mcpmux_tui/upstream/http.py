@@ -71,7 +71,7 @@ class HttpTransport:
         headers = self._headers(request, session)
         reader = EventReader(self._limits.message)
         try:
-            async with self._client.stream("POST", headers, request.body) as response:
+            async with self._client.stream("POST", headers, request.message()) as response:
                 answer = await self._answer(response, request, session, reader)
         except NotUnderstood:
             raise

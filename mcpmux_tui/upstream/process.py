@@ -27,7 +27,9 @@ from mcpmux_tui.upstream.programs import how_to_get
 
 SPARE_DESCRIPTORS = 32
 """What a new child must leave free."""
-_PIPE_SIZE = 256 * 1024
+NARROW = 64 * 1024
+"""Bytes that a pipe holds as the system makes it."""
+_WIDE = 1024 * 1024
 _POLL = 0.02
 
 
@@ -271,16 +273,17 @@ def spawn(
         )
     except (OSError, ValueError) as error:
         raise _why(configured.command, error) from error
-    for pipe in (popen.stdin, popen.stdout):
-        _widen(cast("IO[bytes]", pipe))
     return popen
 
 
-def _widen(pipe: IO[bytes]) -> None:
-    """Let large messages pass in a few pieces, where the system has room for that (Linux)."""
+def widen(pipe: IO[bytes]) -> None:
+    """Let large messages pass in fewer pieces, where the system has room for that (Linux).
+
+    For who has such messages only: all pipes of a user share what the system gives.
+    """
     if sys.platform == "linux":
         with suppress(OSError):
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _WIDE)
 
 
 def _leave_some_descriptors() -> None:

@@ -65,7 +65,7 @@ class SseTransport:
     async def exchange(self, request: Request) -> Message:
         answer = self._answers.expect(request.id)
         try:
-            await self._post(request.body)
+            await self._post(request.message())
             return received(await answer)
         finally:
             self._answers.forget(request.id)

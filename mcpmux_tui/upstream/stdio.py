@@ -19,7 +19,7 @@ from mcpmux_tui.upstream.answers import Answers, received
 from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.environment import child_environment, working_folder
 from mcpmux_tui.upstream.limits import MIB, Limits
-from mcpmux_tui.upstream.process import Exit, Process
+from mcpmux_tui.upstream.process import NARROW, Exit, Process, widen
 from mcpmux_tui.upstream.transport import Listener, Request, read_message
 from mcpmux_tui.upstream.troubles import Ended
 
@@ -114,9 +114,9 @@ class StdioTransport:
         try:
             if self._input.writable.is_set() and not self._writing.locked():
                 # A lone request need not wait for others to go with.
-                self._input.write(request.body + b"\n", at_once=len(self._answers) == 1)
+                self._input.write(request.message(b"\n"), at_once=len(self._answers) == 1)
             else:
-                await self.send(request.body)
+                await self.send(request.message())
             return received(await answer)
         finally:
             self._answers.forget(request.id)
@@ -306,6 +306,7 @@ class _Output(asyncio.Protocol):
         self._closed = closed
         self._endless = endless
         self._transport: asyncio.BaseTransport | None = None
+        self._narrow = True
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -314,6 +315,9 @@ class _Output(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for line in self._splitter.feed(data):
             self._line(line)
+        if self._narrow and self._splitter.size >= NARROW and self._transport is not None:
+            self._narrow = False
+            widen(self._transport.get_extra_info("pipe"))
         if self._endless is not None and self._splitter.size > self._endless[0]:
             self._endless[1]()
 
@@ -337,6 +341,7 @@ class _Input(asyncio.BaseProtocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.WriteTransport | None = None
         self._unsent: list[bytes] = []
+        self._narrow = True
         self.writable = asyncio.Event()
         self.writable.set()
         self.closed = False
@@ -358,6 +363,9 @@ class _Input(asyncio.BaseProtocol):
 
     def write(self, data: bytes, *, at_once: bool = False) -> None:
         """Hand over one whole message; those of one turn of the loop go together."""
+        if self._narrow and len(data) > NARROW and self._transport is not None:
+            self._narrow = False
+            widen(self._transport.get_extra_info("pipe"))
         if at_once and not self._unsent and self._transport is not None:
             self._transport.write(data)
             return

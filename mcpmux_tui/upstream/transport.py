@@ -26,10 +26,9 @@ class Request:
     alive: Callable[[], None]
     """Called whenever something of the answer arrives."""
 
-    @property
-    def body(self) -> bytes:
-        """The message, without a line feed."""
-        return jsonrpc.request(self.id, self.method, self.params)
+    def message(self, end: bytes = b"") -> bytes:
+        """The JSON-RPC message, and what ends its line."""
+        return jsonrpc.request(self.id, self.method, self.params, end)
 
 
 class Listener(Protocol):

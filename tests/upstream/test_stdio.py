@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 
@@ -51,6 +53,27 @@ async def test_a_2026_server_is_told_who_asks() -> None:
             prefix + "clientInfo": {"name": "client", "version": "1"},
             prefix + "clientCapabilities": {"sampling": {}},
         }
+
+
+def held_by_pipes(pid: int) -> list[int]:
+    """How many bytes the pipes to and from a server hold."""
+    sizes = []
+    for number in (0, 1):
+        pipe = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK)
+        sizes.append(fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ))
+        os.close(pipe)
+    return sizes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pipes have a size on Linux")
+async def test_pipes_are_widened_for_those_who_have_large_messages_alone() -> None:
+    async with running(raw()) as rig:
+        pid = (await rig.reach(Health.CONNECTED)).pid
+        assert pid is not None
+        await rig.call("echo", '{"n":1}')
+        narrow = held_by_pipes(pid)
+        await rig.call("echo", '{"n":"%s"}' % ("x" * 300_000))
+        assert [min(narrow[0] * 2, each) for each in held_by_pipes(pid)] == [narrow[0] * 2] * 2
 
 
 @pytest.mark.behaviour("LUN-T05")
