@@ -270,3 +270,22 @@ def take(one: Line) -> None:
     sock = one.wire.writer.get_extra_info("socket")
     with socket.socket(fileno=os.dup(sock.fileno())) as other:
         assert other.recv(2**18)
+
+
+async def test_an_answer_to_a_header_that_came_again_has_no_deadline(clock: Clock) -> None:
+    held = Held()
+    held.release.set()
+    async with line(held.serve) as one:
+        await one.feed(POST + b"abc")
+        await one.wire.answer()
+        held.release.clear()
+        await clock.after(100)
+        await one.feed(POST + b"def")
+        await clock.after(HOUR)
+        assert one.is_open()
+        held.release.set()
+        assert json.loads((await one.wire.answer()).body)[3] == "def"
+        await clock.after(119)
+        assert one.is_open()
+        await clock.after(2)
+        assert not one.is_open()
