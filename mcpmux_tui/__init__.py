@@ -6,7 +6,9 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
     cli/        the commands
     ui/         the terminal UI, alone in using Textual: app (a switchboard), screens/, dialogs/,
                 widgets/, keys and keymap, looks and theme, door (what all screens share)
-    engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
+    engine/     joins the rooms: run (start-up, shut-down), hub (who knows whom, reload), fleet (the
+                servers), rows (what is shown of them), person (what people ask), doors (the
+                protocol's methods), offline (the work commands do without an engine)
     bridge/     `mcpmux stdio` for clients that only start commands; standard library alone
     control/    the private socket: protocol, server and connection (engine side), client (doors)
     ----------- rooms: none of these imports another -----------

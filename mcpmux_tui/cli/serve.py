@@ -51,7 +51,7 @@ def serve(
         if wait and (code := await wait_settled(hub, timeout)) and timeout is not None:
             return code
         try:
-            click.echo(f"mcpmux listening on {hub.url}")
+            click.echo(f"mcpmux listening on {hub.proxy.url}")
         except OSError as error:
             raise McpmuxError(
                 f"The line that says where mcpmux listens cannot be written: {error.strerror}.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mcpmux_tui.model.spec import Config, ServerSpec, ToolFilter
+from mcpmux_tui.model.spec import ServerSpec, ToolFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,13 @@ class Plan:
     unchanged: tuple[ServerSpec, ...] = ()
 
 
-def diff(old: Config, new: Config) -> Plan:
+def diff(old: Iterable[ServerSpec], new: Iterable[ServerSpec]) -> Plan:
     """Return what changes from `old` to `new`.
 
     What only clients see of a server, and what is said of its entry, changes no server.
     """
-    before = {spec.name: spec for spec in old.servers}
-    after = {spec.name: spec for spec in new.servers}
+    before = {spec.name: spec for spec in old}
+    after = {spec.name: spec for spec in new}
     both = [spec for name, spec in after.items() if name in before]
     same = {spec.name for spec in both if _run(spec) == _run(before[spec.name])}
     return Plan(

@@ -1,4 +1,4 @@
-"""What doors may ask of a running engine: the control protocol's methods on the hub."""
+"""The control protocol's methods: what a door sends is asked of the room that does it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mcpmux_tui.control import protocol
 from mcpmux_tui.control.connection import Handler
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.engine.trying import hint_of, item_named, shown_name
 from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.errors import ControlError
@@ -41,11 +42,11 @@ class Doors:
         self._hub = hub
         self._detached = detached or asyncio.Event()
         self._told = stop or asyncio.Event()
-        # All of it at the first door: the hub imports it with them, and no call is to wait then.
-        self._given = hub.given
-        self._securing = hub.securing
-        self._trying = hub.trying
-        self._drafts = hub.drafts
+        self._person = person = Person(hub)
+        self._given = person.given
+        self._securing = person.securing
+        self._trying = person.trying
+        self._drafts = person.drafts
 
     def handlers(self) -> Mapping[str, Handler]:
         """The methods, by name."""
@@ -100,7 +101,7 @@ class Doors:
 
     async def _act(self, params: Params) -> None:
         request = protocol.Act.model_validate(params)
-        await self._hub.act(request.server, request.action)
+        await self._person.act(request.server, request.action)
 
     async def _answer(self, params: Params) -> None:
         answer = protocol.Answer.model_validate(params)
@@ -108,9 +109,11 @@ class Doors:
 
     async def _items(self, params: Params) -> BaseModel:
         page = protocol.ItemPage.model_validate(params)
-        found = self._hub.items(page.server, page.kind)
+        fleet = self._hub.fleet
+        servers = list(fleet) if page.server is None else [page.server]
+        found = [(each, item) for each in servers for item in fleet.named(each).lists.of(page.kind)]
         part = found[page.after : page.after + min(page.limit, ITEM_LIMIT)]
-        skipped = () if page.server is None else self._hub.supervisor(page.server).lists.skipped
+        skipped = () if page.server is None else fleet.named(page.server).lists.skipped
         return protocol.Items(
             items=tuple(self._line(server, page.kind, item) for server, item in part),
             total=len(found),
@@ -140,12 +143,9 @@ class Doors:
 
     async def _offer(self, params: Params) -> None:
         wish = protocol.Offer.model_validate(params)
-        lists = self._hub.supervisor(wish.server).lists
+        lists = self._hub.fleet.named(wish.server).lists
         tool = item_named(wish.server, lists, Kind.TOOLS, wish.tool).name
-        await asyncio.to_thread(
-            edit.offer_tool, self._hub.instance.config, wish.server, tool, wish.offered
-        )
-        await self._hub.reload()
+        await self._hub.edit(edit.offer_tool, wish.server, tool, wish.offered)
 
     async def _entry(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
@@ -177,13 +177,11 @@ class Doors:
         self._trying.cancel(protocol.TryKey.model_validate(params).key)
 
     async def _doctor(self, params: Params) -> BaseModel:
-        checks = await self._hub.examine(protocol.OneServer.model_validate(params).server)
+        checks = await self._person.examine(protocol.OneServer.model_validate(params).server)
         return protocol.Checkup(checks=checks)
 
     async def _login(self, params: Params) -> BaseModel:
-        wish = protocol.Login.model_validate(params)
-        launch = await self._hub.remote_launch(wish.server)
-        return await self._hub.sign_ins.begin(wish, launch)
+        return await self._person.login(protocol.Login.model_validate(params))
 
     async def _login_wait(self, params: Params) -> BaseModel:
         return await self._hub.sign_ins.wait(protocol.OneServer.model_validate(params).server)
@@ -197,7 +195,7 @@ class Doors:
 
     async def _logout(self, params: Params) -> BaseModel:
         wish = protocol.Logout.model_validate(params)
-        return protocol.LoggedOut(told=await self._hub.logout(wish.server, reset=wish.reset))
+        return protocol.LoggedOut(told=await self._person.logout(wish.server, reset=wish.reset))
 
     async def _values(self, params: Params) -> BaseModel:
         return await self._given.fields(protocol.OneServer.model_validate(params).server)
@@ -207,14 +205,11 @@ class Doors:
 
     async def _refer_to_secret(self, params: Params) -> None:
         value = protocol.ServerValue.model_validate(params)
-        await asyncio.to_thread(
-            edit.refer_to_secret, self._hub.instance.config, value.server, value.name
-        )
-        await self._hub.reload()
+        await self._hub.edit(edit.refer_to_secret, value.server, value.name)
 
     async def _secure(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
-        names = await self._securing.move(self._hub.supervisor(server).spec)
+        names = await self._securing.move(self._hub.fleet.named(server).spec)
         await self._hub.reload()
         return protocol.Moved(names=names)
 
@@ -227,7 +222,8 @@ class Doors:
         return await self._given.keeping()
 
     async def _change_ui(self, params: Params) -> None:
-        await self._hub.change_ui(UiChange.model_validate(params))
+        change = UiChange.model_validate(params)
+        await self._hub.edit(edit.set_ui, change, create=not self._hub.instance.required)
 
     async def _secrets(self, _: Params) -> BaseModel:
         return await self._given.listed()
@@ -245,22 +241,24 @@ class Doors:
     async def _client_entry(self, params: Params) -> BaseModel:
         request = protocol.ClientEntryRequest.model_validate(params)
         hub = self._hub
-        if hub.url is None:
+        if (url := hub.proxy.url) is None:
             raise ControlError(
                 "The proxy does not listen, so there is no address to copy.",
                 "Free its port, or start mcpmux with another --port.",
             )
-        return offline.client_entry(request.client, hub.url, hub.token, hub.instance)
+        return offline.client_entry(request.client, url, hub.token, hub.instance)
 
     async def _find_imports(self, _: Params) -> BaseModel:
-        return await asyncio.to_thread(offline.find_imports, self._hub.instance, self._hub.url)
+        hub = self._hub
+        return await asyncio.to_thread(offline.find_imports, hub.instance, hub.proxy.url)
 
     async def _import(self, params: Params) -> BaseModel:
         request = protocol.ImportRequest.model_validate(params)
+        hub = self._hub
         imported = await asyncio.to_thread(
-            offline.import_servers, self._hub.instance, request.keys, self._hub.url
+            offline.import_servers, hub.instance, request.keys, hub.proxy.url
         )
-        await self._hub.reload()
+        await hub.reload()
         return imported
 
     async def _draft_read(self, params: Params) -> BaseModel:
@@ -289,13 +287,13 @@ class Doors:
 
     async def _delete_server(self, params: Params) -> BaseModel:
         server = protocol.OneServer.model_validate(params).server
-        return protocol.Gone(secrets=await self._hub.remove(server))
+        return protocol.Gone(secrets=await self._person.remove(server))
 
     async def _reload(self, _: Params) -> None:
         await self._hub.reload()
 
     async def _end_leftovers(self, _: Params) -> None:
-        await self._hub.end_leftovers()
+        await self._hub.leftovers.end()
 
     async def _detach(self, _: Params) -> None:
         self._detached.set()

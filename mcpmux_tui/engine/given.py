@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mcpmux_tui.config.resolve import Resolver, Value, names_in
 from mcpmux_tui.control.protocol import (
@@ -23,30 +23,33 @@ from mcpmux_tui.model.inputs import InputSpec, value_problem
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import Launch
 from mcpmux_tui.text import clean, one_line
-from mcpmux_tui.upstream.supervisor import Supervisor
 from mcpmux_tui.vault.store import Vault
 from mcpmux_tui.vault.values import NamedValues
+
+if TYPE_CHECKING:
+    # Commands check values by the same rules, and have no servers.
+    from mcpmux_tui.engine.fleet import Fleet
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _AT_REST: Final = frozenset({Health.DISABLED, Health.IDLE, Health.STOPPING})
 
 
 class Given:
-    """All of one engine. `servers` and `inputs` tell those of the present config."""
+    """All of one engine. `inputs` tells those of the present config."""
 
     def __init__(
         self,
         values: NamedValues,
         vault: Vault,
         resolver: Resolver,
+        fleet: Fleet,
         *,
-        servers: Callable[[], Mapping[str, Supervisor]],
         inputs: Callable[[], Mapping[str, InputSpec]],
     ) -> None:
         self._values = values
         self._vault = vault
         self._resolver = resolver
-        self._servers = servers
+        self._fleet = fleet
         self._inputs = inputs
 
     async def fields(self, name: str) -> ValueFields:
@@ -111,7 +114,7 @@ class Given:
         inputs = self._inputs()
         users: dict[str, list[str]] = {}
         waiting: dict[str, list[str]] = {}
-        for server, supervisor in self._servers().items():
+        for server, supervisor in self._fleet.items():
             if (launch := supervisor.spec.launch) is not None:
                 for name in names_in(launch, inputs):
                     users.setdefault(name, []).append(server)
@@ -131,11 +134,7 @@ class Given:
         return SecretList(secrets=tuple(lines))
 
     async def _needs(self, name: str) -> tuple[Value, ...]:
-        supervisor = self._servers().get(name)
-        if supervisor is None:
-            raise ControlError(
-                f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
-            )
+        supervisor = self._fleet.named(name)
         if supervisor.spec.launch is None:
             raise ControlError(
                 f"{name} has a fault in the config.", "Correct it there; the row says where."
@@ -150,7 +149,7 @@ class Given:
         inputs = self._inputs()
         users = [
             (each, launch)
-            for each in self._servers().values()
+            for each in self._fleet.values()
             if (launch := each.spec.launch) is not None and names & names_in(launch, inputs)
         ]
         before = [await self._filled(launch) for _, launch in users]

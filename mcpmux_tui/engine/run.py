@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from mcpmux_tui.config import file
 from mcpmux_tui.control.server import ControlServer
 from mcpmux_tui.engine import logs
-from mcpmux_tui.engine.hub import WANTS_A_PERSON, Hub
+from mcpmux_tui.engine.fleet import WANTS_A_PERSON
+from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import InstanceLock, Options
 from mcpmux_tui.engine.login_shell import LoginShell
 from mcpmux_tui.model import server
@@ -172,7 +173,7 @@ async def wait_settled(hub: Hub, limit: float | None) -> int:
     """Wait until no server is on its way, at most `limit` seconds; return what `status` would."""
     try:
         async with asyncio.timeout(limit):
-            await hub.settled()
+            await hub.fleet.settled()
     except TimeoutError:
         _log.warning("some servers are still on their way after %s s", limit)
     servers = hub.snapshot().servers

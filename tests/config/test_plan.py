@@ -6,7 +6,6 @@ import pytest
 
 from mcpmux_tui.config.plan import Plan, diff
 from mcpmux_tui.model.spec import (
-    Config,
     EntryProblem,
     HttpLaunch,
     ServerSpec,
@@ -22,14 +21,14 @@ C = ServerSpec("c", None, EntryProblem("why", 3))
 @pytest.mark.behaviour("F3", "AMG-R02")
 def test_each_server_is_in_one_part_as_the_new_config_has_it() -> None:
     changed = replace(B, timeout=5)
-    assert diff(Config((A, B, C)), Config((changed, A, replace(C, name="d")))) == Plan(
+    assert diff((A, B, C), (changed, A, replace(C, name="d"))) == Plan(
         added=(replace(C, name="d"),), removed=(C,), changed=(changed,), unchanged=(A,)
     )
 
 
 def test_the_same_config_asks_nothing() -> None:
     again = ServerSpec("a", StdioLaunch("x", env={"A": "1"}))
-    assert diff(Config((A, B)), Config((again, B))) == Plan(unchanged=(A, B))
+    assert diff((A, B), (again, B)) == Plan(unchanged=(A, B))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ def test_the_same_config_asks_nothing() -> None:
     ],
 )
 def test_any_other_field_changes_a_server(changed: ServerSpec) -> None:
-    assert diff(Config((A,)), Config((changed,))) == Plan(changed=(changed,))
+    assert diff((A,), (changed,)) == Plan(changed=(changed,))
 
 
 @pytest.mark.parametrize(
@@ -55,4 +54,4 @@ def test_any_other_field_changes_a_server(changed: ServerSpec) -> None:
     ],
 )
 def test_what_only_clients_and_people_see_restarts_nothing(told: ServerSpec) -> None:
-    assert diff(Config((A,)), Config((told,))) == Plan(unchanged=(told,))
+    assert diff((A,), (told,)) == Plan(unchanged=(told,))

@@ -16,6 +16,7 @@ from mcpmux_tui.auth.exchange import Refused, post_form
 from mcpmux_tui.auth.grant import Registration
 from mcpmux_tui.control.protocol import Login
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import Health
@@ -42,7 +43,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Hub]:
 
 async def sign_in(hub: Hub, **answer: str) -> str:
     """Open the page, answer its form, and end where that leads; the page."""
-    step = await hub.sign_ins.begin(Login(server="journal"), await hub.remote_launch("journal"))
+    step = await Person(hub).login(Login(server="journal"))
     assert step.concerns == ()
     async with client() as browser:
         page = await browser.get(step.address, follow_redirects=True)
@@ -55,7 +56,7 @@ async def sign_in(hub: Hub, **answer: str) -> str:
 
 
 async def call(hub: Hub, tool: str, arguments: str = "{}") -> bytes:
-    channel = await hub.supervisor("journal").ready(5.0)
+    channel = await hub.fleet["journal"].ready(5.0)
     params = f'{{"name":"{tool}","arguments":{arguments}}}'.encode()
     return await channel.request("tools/call", params, caller=Caller(), name=tool)
 
@@ -68,7 +69,7 @@ async def test_a_newcomer_signs_in_writes_and_logs_out(tmp_path: Path) -> None:
         assert row(hub, "journal").account == "Grace"
         assert b"Entry 1 of Grace" in await call(hub, "write", '{"text":"It works."}')
         assert b"It works." in await call(hub, "read")
-        assert await hub.logout("journal", reset=False)
+        assert await Person(hub).logout("journal", reset=False)
         await until(hub, lambda: row(hub, "journal").state is Health.NEEDS_SIGN_IN)
         # Another person has another journal.
         await sign_in(hub, name="Ada", answer="allow")

@@ -9,6 +9,7 @@ import pytest
 
 from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import Health
 from tests.engine.test_hub import RAW, entry, running, until
@@ -25,7 +26,7 @@ LOCAL = [
 
 async def found(hub: Hub, name: str) -> tuple[list[str], Check]:
     """The names of the checks, and the last one."""
-    checks = await hub.examine(name)
+    checks = await Person(hub).examine(name)
     assert all(check.ok for check in checks[:-1])
     return [check.name for check in checks], checks[-1]
 
@@ -124,4 +125,4 @@ async def test_no_secret_is_in_what_the_doctor_says(tmp_path: Path) -> None:
     )
     async with running(tmp_path, SESSION, shell) as hub:
         await settled(hub)
-        assert "canary" not in str(await hub.examine("loud"))
+        assert "canary" not in str(await Person(hub).examine("loud"))

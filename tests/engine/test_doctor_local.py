@@ -11,6 +11,7 @@ import pytest
 from mcpmux_tui.control.protocol import Check
 from mcpmux_tui.engine.doctor import version
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.mend import Mend
 from tests.engine.test_hub import running
 from tests.engine.test_sign_ins import SESSION
@@ -30,7 +31,7 @@ def off(name: str, command: str, more: str = "") -> str:
 
 
 async def check(hub: Hub, server: str, name: str) -> Check | None:
-    return next((each for each in await hub.examine(server) if each.name == name), None)
+    return next((each for each in await Person(hub).examine(server) if each.name == name), None)
 
 
 async def test_a_known_runner_is_asked_for_its_version(
@@ -73,7 +74,7 @@ async def test_a_known_runner_is_asked_for_its_version(
         for name, said in broken_ones:
             if name == "hangs":
                 monkeypatch.setattr(version, "_LASTS", 0.2)
-            found = (await hub.examine(name))[-1]
+            found = (await Person(hub).examine(name))[-1]
             assert (found.name, found.ok, found.said) == ("version", False, said)
             assert found.fix.startswith(f"Run `{folders[name]}/")
             assert found.mend is Mend.EDIT
@@ -85,7 +86,7 @@ async def test_a_known_runner_is_asked_for_its_version(
 async def test_any_other_program_is_not_started_to_look_at_it(tmp_path: Path, name: str) -> None:
     command = program(tmp_path, name, f"touch {tmp_path}/started")
     async with running(tmp_path, SESSION, off("own", command)) as hub:
-        assert (await hub.examine("own"))[-1].name == "initialize"
+        assert (await Person(hub).examine("own"))[-1].name == "initialize"
         assert await check(hub, "own", "version") is None
     assert not (tmp_path / "started").exists()
 
@@ -102,7 +103,7 @@ async def test_a_program_that_cannot_be_run_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"\x7fELF nothing")
     path.chmod(0o755)
     async with running(tmp_path, SESSION, off("odd", str(path))) as hub:
-        last = (await hub.examine("odd"))[-1]
+        last = (await Person(hub).examine("odd"))[-1]
     assert (last.name, last.ok) == ("version", False)
     assert last.said == "node cannot be run: Exec format error."
 
@@ -147,6 +148,6 @@ async def test_what_a_runner_says_shows_no_secret(tmp_path: Path) -> None:
     broken = program(tmp_path, "node", "echo s3cr3t-canary; exit 1")
     entry = off("loud", broken, "env = { API_TOKEN = 's3cr3t-canary' }")
     async with running(tmp_path, SESSION, entry) as hub:
-        last = (await hub.examine("loud"))[-1]
+        last = (await Person(hub).examine("loud"))[-1]
     assert last.said.startswith("`node --version` ended with code 1: ")
     assert "canary" not in last.said

@@ -13,6 +13,7 @@ from mcpmux_tui.engine import offline_doctor
 from mcpmux_tui.engine.doctor import signing
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import Health
 from tests.engine.test_doctor import REMOTE, SIGN_IN, found
@@ -25,7 +26,7 @@ from tests.fixtures.evil_as import running as guarding
 
 async def said(hub: Hub, name: str = "acme") -> dict[str, str]:
     """What each check says."""
-    return {check.name: check.said for check in await hub.examine(name)}
+    return {check.name: check.said for check in await Person(hub).examine(name)}
 
 
 async def test_each_step_to_a_sign_in_is_told_and_none_is_taken(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from mcpmux_tui.control.protocol import HIDDEN, Draft, DraftKept, EntryForm, Wrong
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.server import Health
 from tests.engine.test_given import SESSION, environment_of, holding
@@ -39,7 +40,7 @@ args = ["{RAW}"]
 
 
 async def keep(hub: Hub, draft: Draft) -> DraftKept:
-    kept = await hub.drafts.keep(draft)
+    kept = await Person(hub).drafts.keep(draft)
     await hub.reload()
     return kept
 
@@ -71,8 +72,9 @@ async def test_a_pasted_command_is_shown_whole_and_nothing_runs_before_it_is_kep
     tmp_path: Path, ring: FakeKeyring
 ) -> None:
     async with running(tmp_path, "# mine\n") as hub:
+        drafts = Person(hub).drafts
         draft = Draft(pasted=f"API_KEY=s3cr3t-canary LD_PRELOAD=/x.so {COMMAND} --tools 1")
-        (seen,) = (reading := await hub.drafts.read(draft)).servers
+        (seen,) = (reading := await drafts.read(draft)).servers
         assert not reading.wrong
         assert seen.kind == "local command (stdio)"
         assert seen.target == f"{COMMAND} --tools 1"
@@ -108,6 +110,7 @@ async def test_two_servers_with_different_secrets_of_one_name_keep_both(
 
 async def test_what_cannot_be_added_is_a_sentence_at_its_field(tmp_path: Path) -> None:
     async with running(tmp_path, SESSION, entry("a")) as hub:
+        drafts = Person(hub).drafts
         before = hub.instance.config.read_bytes()
         for pasted, name, field, why in (
             ("", "", "pasted", "It is empty."),
@@ -116,7 +119,7 @@ async def test_what_cannot_be_added_is_a_sentence_at_its_field(tmp_path: Path) -
             ('{"x": 1}', "", "pasted", "This JSON names no server."),
             ("npx a\u202eb", "", "pasted", "acts or hides: \\u202e"),
             ("https://h:x/", "", "pasted", "`url` is not an address"),
-            (hub.url or "", "", "pasted", "It leads to mcpmux itself"),
+            (hub.proxy.url or "", "", "pasted", "It leads to mcpmux itself"),
             ("npx x", "a", "name", "There is a server named a already."),
             ("npx x", "a b", "name", "A server's name has 1-40 letters"),
             ("npx x", "p", "name", "reserved"),
@@ -124,51 +127,51 @@ async def test_what_cannot_be_added_is_a_sentence_at_its_field(tmp_path: Path) -
             (" ".join(["https://h/x\n"] * 40), "", "pasted", "more than 32 servers"),
         ):
             draft = Draft(pasted=pasted, name=name)
-            (wrong,) = (await hub.drafts.read(draft)).wrong
+            (wrong,) = (await drafts.read(draft)).wrong
             assert wrong.name == field
             assert why in wrong.why
             if "long" not in why:
-                assert (await hub.drafts.keep(draft)).wrong == (wrong,)
+                assert (await drafts.keep(draft)).wrong == (wrong,)
         assert hub.instance.config.read_bytes() == before
 
 
 @pytest.mark.behaviour("D10", "E1")
 async def test_a_test_runs_apart_from_all_clients_and_leaves_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, SESSION, entry("a")) as hub:
+        drafts = Person(hub).drafts
         await comes(hub, Health.CONNECTED, "a")
         lives = children()
         before = hub.instance.config.read_bytes()
-        tested = await hub.drafts.test("k", Draft(pasted=COMMAND))
+        tested = await drafts.test("k", Draft(pasted=COMMAND))
         (outcome,) = tested.servers
         assert (outcome.state, outcome.tools) == (Health.CONNECTED, row(hub, "a").tools)
         assert outcome.seconds > 0
         assert [each.name for each in hub.snapshot().servers] == ["a"]
-        await hub.drafts.close()
+        await drafts.close()
         assert children() == lives
         assert hub.instance.config.read_bytes() == before
-        (failed,) = (await hub.drafts.test("k", Draft(pasted="/nowhere/at-all"))).servers
+        (failed,) = (await drafts.test("k", Draft(pasted="/nowhere/at-all"))).servers
         assert failed.state is Health.FAILED
         assert "/nowhere/at-all" in failed.detail
-        (waits,) = (
-            await hub.drafts.test("k", Draft(pasted=f"K='${{secret:K}}' {COMMAND}"))
-        ).servers
+        (waits,) = (await drafts.test("k", Draft(pasted=f"K='${{secret:K}}' {COMMAND}"))).servers
         assert (waits.state, waits.missing) == (Health.NEEDS_INPUT, ("K",))
-        assert (await hub.drafts.test("k", Draft(pasted=""))).wrong
+        assert (await drafts.test("k", Draft(pasted=""))).wrong
 
 
 async def test_a_test_can_be_ended_and_ends_with_the_engine(tmp_path: Path) -> None:
     async with running(tmp_path, SESSION) as hub:
+        drafts = Person(hub).drafts
         silent = Draft(pasted=f"{COMMAND} --silent")
-        testing = asyncio.create_task(hub.drafts.test("k", silent))
+        testing = asyncio.create_task(drafts.test("k", silent))
         await runs()
         with pytest.raises(ControlError, match="of this key runs"):
-            await hub.drafts.test("k", silent)
-        hub.drafts.cancel("k")
+            await drafts.test("k", silent)
+        drafts.cancel("k")
         with pytest.raises(ControlError, match="The test was ended"):
             await testing
-        await hub.drafts.close()
+        await drafts.close()
         assert not children()
-        testing = asyncio.create_task(hub.drafts.test("k", silent))
+        testing = asyncio.create_task(drafts.test("k", silent))
         await runs()
     assert not children()
     with pytest.raises(ControlError, match="The test was ended"):
@@ -177,14 +180,16 @@ async def test_a_test_can_be_ended_and_ends_with_the_engine(tmp_path: Path) -> N
 
 async def test_a_test_of_a_remote_server_says_that_it_needs_a_sign_in(tmp_path: Path) -> None:
     async with serving() as server, running(tmp_path, SESSION) as hub:
-        (outcome,) = (await hub.drafts.test("k", Draft(pasted=server.mcp))).servers
+        drafts = Person(hub).drafts
+        (outcome,) = (await drafts.test("k", Draft(pasted=server.mcp))).servers
         assert outcome.state is Health.NEEDS_SIGN_IN
 
 
 async def test_a_form_changes_only_what_was_changed(tmp_path: Path, ring: FakeKeyring) -> None:
     async with running(tmp_path, CONFIG) as hub:
+        drafts = Person(hub).drafts
         path = hub.instance.config
-        form = await hub.drafts.form("a", copy_of=False)
+        form = await drafts.form("a", copy_of=False)
         assert form.target == COMMAND
         assert form.pairs == f"API_KEY={HIDDEN}\nREGION=eu"
         assert "s3cr3t" not in form.model_dump_json()
@@ -193,18 +198,18 @@ async def test_a_form_changes_only_what_was_changed(tmp_path: Path, ring: FakeKe
         changed = form.model_copy(
             update={"name": "z", "pairs": f"API_KEY={HIDDEN}\nREGION=us\nMODE=x", "enabled": False}
         )
-        (seen,) = (await hub.drafts.read(Draft(form=changed))).servers
+        (seen,) = (await drafts.read(Draft(form=changed))).servers
         assert seen.pairs == (f"API_KEY={HIDDEN}", "REGION=us", "MODE=x")
         assert (await keep(hub, Draft(form=changed))).names == ("z",)
         assert path.read_text() == CONFIG.replace("[servers.a]", "[servers.z]").replace(
             'REGION = "eu" }', 'REGION = "us", MODE = "x"}'
         ).replace('note = "mine"', 'note = "mine"\nenabled = false')
         with pytest.raises(ControlError, match="no entry named a"):
-            await hub.drafts.keep(Draft(form=form))
+            await drafts.keep(Draft(form=form))
         # A secret that is typed now goes to the keyring, as the form says before.
-        form = await hub.drafts.form("b", copy_of=False)
+        form = await drafts.form("b", copy_of=False)
         typed = Draft(form=form.model_copy(update={"pairs": "MY_TOKEN=typed-canary"}))
-        assert (await hub.drafts.read(typed)).servers[0].moves == ("MY_TOKEN",)
+        assert (await drafts.read(typed)).servers[0].moves == ("MY_TOKEN",)
         assert (await keep(hub, typed)).secrets == ("MY_TOKEN",)
         assert on_disk(hub)["b"]["env"] == {"MY_TOKEN": "${secret:MY_TOKEN}"}
         assert "# about b" in path.read_text()
@@ -212,7 +217,8 @@ async def test_a_form_changes_only_what_was_changed(tmp_path: Path, ring: FakeKe
 
 async def test_a_form_that_is_wrong_or_late_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, CONFIG, remote("r", "https://h.example/mcp")) as hub:
-        form = await hub.drafts.form("a", copy_of=False)
+        drafts = Person(hub).drafts
+        form = await drafts.form("a", copy_of=False)
         for update, field, why in (
             ({"target": "npx 'x"}, "target", "not closed"),
             ({"target": " "}, "target", "It is empty."),
@@ -228,17 +234,17 @@ async def test_a_form_that_is_wrong_or_late_changes_nothing(tmp_path: Path) -> N
             assert [(each.name, why in each.why) for each in await wrong(hub, draft)] == [
                 (field, True)
             ], update
-        remote_form = await hub.drafts.form("r", copy_of=False)
+        remote_form = await drafts.form("r", copy_of=False)
         draft = Draft(form=remote_form.model_copy(update={"target": "ftp://x"}))
         assert "https:// or http://" in (await wrong(hub, draft))[0].why
         assert hub.instance.config.read_text().startswith(CONFIG)
         hub.instance.config.write_text(CONFIG.replace('"eu"', '"ap"'))
         with pytest.raises(ControlError, match="was changed since it was shown"):
-            await hub.drafts.keep(Draft(form=form.model_copy(update={"cwd": "/tmp"})))
+            await drafts.keep(Draft(form=form.model_copy(update={"cwd": "/tmp"})))
 
 
 async def wrong(hub: Hub, draft: Draft) -> tuple[Wrong, ...]:
-    reading, kept = await hub.drafts.read(draft), await hub.drafts.keep(draft)
+    reading, kept = await Person(hub).drafts.read(draft), await Person(hub).drafts.keep(draft)
     assert reading.wrong == kept.wrong
     return kept.wrong
 
@@ -247,7 +253,8 @@ async def test_a_copy_is_a_new_entry_with_all_its_keys_and_no_plain_secret(
     tmp_path: Path, ring: FakeKeyring
 ) -> None:
     async with running(tmp_path, CONFIG) as hub:
-        form: EntryForm = await hub.drafts.form("a", copy_of=True)
+        drafts = Person(hub).drafts
+        form: EntryForm = await drafts.form("a", copy_of=True)
         assert form.name == "a-copy"
         kept = await keep(hub, Draft(form=form.model_copy(update={"enabled": False})))
         assert kept == DraftKept(names=("a-copy",), secrets=("API_KEY",))
@@ -256,13 +263,14 @@ async def test_a_copy_is_a_new_entry_with_all_its_keys_and_no_plain_secret(
         assert copied["note"] == "mine"
         assert copied["enabled"] is False
         assert copied["env"] == {"API_KEY": "${secret:API_KEY}", "REGION": "eu"}
-        assert (await hub.drafts.form("a", copy_of=True)).name == "a-copy-2"
+        assert (await drafts.form("a", copy_of=True)).name == "a-copy-2"
 
 
 async def test_a_failed_write_leaves_no_secret_behind(tmp_path: Path, ring: FakeKeyring) -> None:
     async with running(tmp_path, "version = 99\n") as hub:
+        drafts = Person(hub).drafts
         with pytest.raises(McpmuxError, match="newer than this mcpmux"):
-            await hub.drafts.keep(Draft(pasted=f"API_KEY=s3cr3t-canary {COMMAND}"))
+            await drafts.keep(Draft(pasted=f"API_KEY=s3cr3t-canary {COMMAND}"))
         assert await hub.stored.value("API_KEY") is None
 
 
@@ -271,13 +279,14 @@ async def test_a_new_name_keeps_the_sign_in(tmp_path: Path) -> None:
         serving() as server,
         running(tmp_path, '[vault]\nbackend = "file"\n', remote("acme", server.mcp)) as hub,
     ):
+        drafts = Person(hub).drafts
         await comes(hub, Health.NEEDS_SIGN_IN)
         await sign_in(hub)
         await comes(hub, Health.CONNECTED)
-        form = await hub.drafts.form("acme", copy_of=False)
+        form = await drafts.form("acme", copy_of=False)
         refused = Draft(form=form.model_copy(update={"name": "other", "seen": "x"}))
         with pytest.raises(ControlError, match="was changed since"):
-            await hub.drafts.keep(refused)
+            await drafts.keep(refused)
         await keep(hub, Draft(form=form.model_copy(update={"name": "other"})))
         await asyncio.gather(*hub._forgetting)
         assert (await comes(hub, Health.CONNECTED, "other")).signed_in
@@ -293,19 +302,20 @@ async def test_removing_a_server_deletes_its_sign_in_and_keeps_values(tmp_path: 
         serving() as server,
         running(tmp_path, '[vault]\nbackend = "file"\n', remote("acme", server.mcp), CONFIG) as hub,
     ):
+        securing = Person(hub).securing
         secrets = hub.instance.folder / "secrets.toml"
         await comes(hub, Health.NEEDS_SIGN_IN)
         await sign_in(hub)
         await comes(hub, Health.CONNECTED)
-        await hub.securing.move(hub.supervisor("a").spec)
+        await securing.move(hub.fleet["a"].spec)
         await hub.reload()
         assert "acme" in secrets.read_text()
-        assert await hub.remove("acme") == ()
+        assert await Person(hub).remove("acme") == ()
         await asyncio.gather(*hub._forgetting)
         assert "acme" not in secrets.read_text()
         assert server.counts["/revoke"] > 0
-        assert await hub.remove("a") == ("API_KEY",)
+        assert await Person(hub).remove("a") == ("API_KEY",)
         assert "API_KEY" in secrets.read_text()
         assert [each.name for each in hub.snapshot().servers] == ["b"]
         with pytest.raises(ControlError, match="no server named a"):
-            await hub.remove("a")
+            await Person(hub).remove("a")

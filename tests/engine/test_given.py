@@ -11,6 +11,7 @@ import pytest
 from mcpmux_tui.config import edit
 from mcpmux_tui.control.protocol import GiveValues
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import ControlError, UsageError
 from mcpmux_tui.model.server import Action, Health
@@ -55,7 +56,7 @@ async def environment_of(hub: Hub, name: str) -> dict[str, str]:
 
 
 async def give(hub: Hub, server: str, session: bool = False, **typed: str) -> tuple[str, ...]:
-    given = await hub.given.give(GiveValues(server=server, typed=typed, session=session))
+    given = await Person(hub).given.give(GiveValues(server=server, typed=typed, session=session))
     return tuple(f"{wrong.name}: {wrong.why}" for wrong in given.wrong)
 
 
@@ -65,11 +66,12 @@ async def test_one_of_two_values_leaves_the_other_and_the_last_connects(
 ) -> None:
     two = needs("two", FIRST="${secret:FIRST}", SECOND="${SECOND}")
     async with running(tmp_path, two, entry("free")) as hub:
+        given = Person(hub).given
         waits = await comes(hub, Health.NEEDS_INPUT, "two")
         assert waits.missing == ("FIRST", "SECOND")
         assert waits.action is Action.ENTER_VALUES
         await comes(hub, Health.CONNECTED, "free")
-        fields = await hub.given.fields("two")
+        fields = await given.fields("two")
         assert [(each.name, each.secret, each.origin) for each in fields.fields] == [
             ("FIRST", True, ""), ("SECOND", False, ""),
         ]  # fmt: skip
@@ -92,24 +94,25 @@ async def test_one_secret_wakes_all_that_wait_for_it_and_nobody_else(
 ) -> None:
     entries = [needs(name, KEY="${secret:KEY}") for name in ("a", "b", "c")]
     async with running(tmp_path, *entries, entry("other")) as hub:
+        given = Person(hub).given
         other = (await comes(hub, Health.CONNECTED, "other")).pid
         for name in "abc":
             await comes(hub, Health.NEEDS_INPUT, name)
-        (line,) = (await hub.given.listed()).secrets
+        (line,) = (await given.listed()).secrets
         assert (line.name, line.kept) == ("KEY", False)
         assert line.users == line.waiting == ("a", "b", "c")
-        await hub.given.set("KEY", "the-first")
+        await given.set("KEY", "the-first")
         pids = [(await comes(hub, Health.CONNECTED, name)).pid for name in "abc"]
-        (line,) = (await hub.given.listed()).secrets
+        (line,) = (await given.listed()).secrets
         assert line.kept
         assert line.since is not None
         assert line.waiting == ()
         # The same once more changes nothing; another one restarts them.
-        await hub.given.set("KEY", "the-first")
+        await given.set("KEY", "the-first")
         await acted()
         assert [row(hub, name).state for name in "abc"] == [Health.CONNECTED] * 3
         assert [row(hub, name).pid for name in "abc"] == pids
-        await hub.given.set("KEY", "the-second")
+        await given.set("KEY", "the-second")
         await until(
             hub,
             lambda: all(
@@ -120,12 +123,12 @@ async def test_one_secret_wakes_all_that_wait_for_it_and_nobody_else(
         for name in "abc":
             assert (await environment_of(hub, name))["KEY"] == "the-second"
         assert row(hub, "other").pid == other
-        await hub.given.remove("KEY")
+        await given.remove("KEY")
         for name in "abc":
             assert (await comes(hub, Health.NEEDS_INPUT, name)).missing == ("KEY",)
         assert row(hub, "other").pid == other
         with pytest.raises(ControlError, match="No value is kept under KEY"):
-            await hub.given.remove("KEY")
+            await given.remove("KEY")
 
 
 async def test_the_environment_outranks_what_was_given_and_both_are_said(
@@ -133,9 +136,10 @@ async def test_the_environment_outranks_what_was_given_and_both_are_said(
 ) -> None:
     monkeypatch.setenv("REGION_X", "from-environment")
     async with running(tmp_path, needs("a", R="${REGION_X}")) as hub:
+        given = Person(hub).given
         pid = (await comes(hub, Health.CONNECTED, "a")).pid
         assert await give(hub, "a", REGION_X="typed-in") == ()
-        (field,) = (await hub.given.fields("a")).fields
+        (field,) = (await given.fields("a")).fields
         assert (field.origin, field.stored, field.in_environment) == ("environment", True, True)
         # What the child gets did not change, so it runs on.
         await acted()
@@ -154,10 +158,11 @@ async def test_a_variable_of_the_environment_can_be_taken_over(
 ) -> None:
     monkeypatch.setenv("MY_TOKEN", "found-there")
     async with running(tmp_path, needs("a", T="${secret:MY_TOKEN}")) as hub:
+        given = Person(hub).given
         await comes(hub, Health.NEEDS_INPUT, "a")
-        (field,) = (await hub.given.fields("a")).fields
+        (field,) = (await given.fields("a")).fields
         assert field.in_environment
-        await hub.given.give(GiveValues(server="a", from_environment=("MY_TOKEN",)))
+        await given.give(GiveValues(server="a", from_environment=("MY_TOKEN",)))
         await comes(hub, Health.CONNECTED, "a")
         assert (await environment_of(hub, "a"))["T"] == "found-there"
 
@@ -167,10 +172,11 @@ async def test_a_value_for_this_session_is_nowhere_on_disk(
 ) -> None:
     a = needs("a", KEY="${secret:KEY}")
     async with running(tmp_path, a) as hub:
+        given = Person(hub).given
         await comes(hub, Health.NEEDS_INPUT, "a")
         await give(hub, "a", session=True, KEY="only-now-canary")
         await comes(hub, Health.CONNECTED, "a")
-        (line,) = (await hub.given.listed()).secrets
+        (line,) = (await given.listed()).secrets
         assert not line.kept
         assert ring.values == {}
     async with running(tmp_path, a) as hub:
@@ -187,8 +193,9 @@ async def test_what_cannot_be_taken_is_said_at_its_field_and_nothing_is_kept(
         "headers = { X = '${secret:KEY}' }"
     )
     async with running(tmp_path, inputs, web) as hub:
+        given = Person(hub).given
         assert (await comes(hub, Health.NEEDS_INPUT, "web")).missing == ("PORT", "MODE", "KEY")
-        (port, mode, key) = (await hub.given.fields("web")).fields
+        (port, mode, key) = (await given.fields("web")).fields
         assert (port.type, mode.choices, key.where) == ("number", ("a", "b"), ("headers.X",))
         assert await give(hub, "web", PORT="x", MODE="c", KEY="a\nb", NOBODY="y") == (
             "PORT: It must be a number.",
@@ -201,7 +208,7 @@ async def test_what_cannot_be_taken_is_said_at_its_field_and_nothing_is_kept(
         assert ring.values == {}
         for name, value in (("a b", "x"), ("KEY", "")):
             with pytest.raises(UsageError):
-                await hub.given.set(name, value)
+                await given.set(name, value)
 
 
 @pytest.mark.behaviour("F2")
@@ -231,7 +238,7 @@ async def test_a_locked_keyring_offers_a_retry(tmp_path: Path, ring: FakeKeyring
         assert locked.action is Action.RETRY
         assert "The keyring is locked" in locked.detail
         ring.locked = False
-        await hub.act("a", Action.RETRY)
+        await Person(hub).act("a", Action.RETRY)
         await comes(hub, Health.CONNECTED, "a")
 
 
@@ -245,7 +252,8 @@ async def test_no_secret_is_in_a_log_a_row_or_an_error(tmp_path: Path, ring: Fak
         f"args = ['-c', 'echo $API_TOKEN >&2; exit 3']\nenv = {{ API_TOKEN = '{canary}-2' }}\n"
     )
     async with running(tmp_path, shell) as hub:
-        await hub.given.set("KEY", canary)
+        given = Person(hub).given
+        await given.set("KEY", canary)
         for name in ("loud", "literal"):
             await until(hub, lambda name=name: "***" in row(hub, name).detail)  # type: ignore[misc]
             assert any("***" in line.text for line in hub.logs.page(name))
@@ -261,12 +269,13 @@ async def test_a_server_gets_what_it_asked_for_and_nothing_of_another(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-shell")
     entries = (needs("a", KEY="${secret:KEY}"), entry("b"))
     async with running(tmp_path, *entries) as hub:
-        await hub.given.set("KEY", "of-a-alone")
+        given = Person(hub).given
+        await given.set("KEY", "of-a-alone")
         await comes(hub, Health.CONNECTED, "a")
         await comes(hub, Health.CONNECTED, "b")
         for name in ("a", "b"):
             found = await environment_of(hub, name)
             assert "AWS_SECRET_ACCESS_KEY" not in found
             assert ("of-a-alone" in found.values()) == (name == "a")
-        channel = await hub.supervisor("a").ready(5.0)
+        channel = await hub.fleet["a"].ready(5.0)
         assert await channel.request("tools/list", b"{}", caller=Caller())

@@ -17,10 +17,11 @@ from mcpmux_tui.control.protocol import Items
 from mcpmux_tui.engine.doors import ITEM_LIMIT, Doors
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.errors import ConfigError, ControlError
 from mcpmux_tui.model.server import Action, Health
-from mcpmux_tui.model.settings import UiChange, UiSettings
+from mcpmux_tui.model.settings import UiSettings
 from tests.fixtures.http_peer import peer
 from tests.fixtures.raw_http import RawHttp
 
@@ -62,7 +63,7 @@ async def until(hub: Hub, condition: Callable[[], bool]) -> None:
 
 
 def state(hub: Hub, name: str) -> Health:
-    return hub.supervisor(name).snapshot.state
+    return hub.fleet[name].snapshot.state
 
 
 def write(hub: Hub, *entries: str) -> None:
@@ -72,7 +73,7 @@ def write(hub: Hub, *entries: str) -> None:
 async def test_a_new_server_does_not_wait_for_a_stubborn_one_that_goes(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a", "--stubborn")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
-        old = psutil.Process(hub.supervisor("a").snapshot.pid)
+        old = psutil.Process(hub.fleet["a"].snapshot.pid)
         write(hub, entry("b"))
         await hub.reload()
         await until(hub, lambda: state(hub, "b") is Health.CONNECTED)
@@ -82,12 +83,12 @@ async def test_a_new_server_does_not_wait_for_a_stubborn_one_that_goes(tmp_path:
 async def test_a_changed_server_starts_when_its_predecessor_is_gone(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a", "--stubborn")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
-        old = psutil.Process(hub.supervisor("a").snapshot.pid)
+        old = psutil.Process(hub.fleet["a"].snapshot.pid)
         for count in ("1", "2"):
             write(hub, entry("a", "--tools", count))
             await hub.reload()
         assert state(hub, "a") is Health.CONNECTING
-        await until(hub, lambda: hub.supervisor("a").snapshot.pid is not None)
+        await until(hub, lambda: hub.fleet["a"].snapshot.pid is not None)
         assert not old.is_running() or old.status() == psutil.STATUS_ZOMBIE
 
 
@@ -97,7 +98,7 @@ async def test_a_stop_during_a_reload_starts_nobody(tmp_path: Path) -> None:
         write(hub, entry("a", "--tools", "1"))
         await hub.reload()
         await hub.stop()
-        assert hub.supervisor("a").snapshot.pid is None
+        assert hub.fleet["a"].snapshot.pid is None
         assert psutil.Process().children() == []
         await hub.reload()
         assert psutil.Process().children() == []
@@ -109,16 +110,16 @@ async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
     async with running(tmp_path, entry("a")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
         with pytest.raises(ControlError, match="a is connected now, so connect does not apply"):
-            await hub.act("a", Action.CONNECT)
+            await Person(hub).act("a", Action.CONNECT)
         with pytest.raises(ControlError, match="no server named b"):
-            await hub.act("b", Action.CONNECT)
+            await Person(hub).act("b", Action.CONNECT)
 
 
 @pytest.mark.behaviour("F4", "AMG-R01", "AMG-R04", "AMG-R08", "LUN-G03")
 async def test_a_broken_file_changes_nothing_and_is_said(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a")) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
-        pid = hub.supervisor("a").snapshot.pid
+        pid = hub.fleet["a"].snapshot.pid
         write(hub, "[servers.a\n")
         with pytest.raises(ConfigError):
             await hub.reload()
@@ -126,7 +127,7 @@ async def test_a_broken_file_changes_nothing_and_is_said(tmp_path: Path) -> None
         write(hub, entry("a"))
         await hub.reload()
         assert hub.snapshot().config_error == ""
-        assert hub.supervisor("a").snapshot.pid == pid
+        assert hub.fleet["a"].snapshot.pid == pid
 
 
 async def test_doors_get_long_tool_lists_in_parts(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ async def test_doors_get_long_tool_lists_in_parts(tmp_path: Path) -> None:
         assert isinstance(first, Items)
         assert isinstance(rest, Items)
         assert len(first.items) == ITEM_LIMIT
-        assert first.total == hub.supervisor("a").snapshot.tools == 2_500 + len(rest.items)
+        assert first.total == hub.fleet["a"].snapshot.tools == 2_500 + len(rest.items)
 
 
 @pytest.mark.behaviour("X9", "X10")
@@ -148,10 +149,10 @@ async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
     slow = entry("a", "--tools", "3")
     async with running(tmp_path, slow) as hub:
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
-        known = hub.supervisor("a").lists
+        known = hub.fleet["a"].lists
     async with running(tmp_path, slow) as hub:
         assert state(hub, "a") is Health.CONNECTING
-        assert hub.supervisor("a").lists == known
+        assert hub.fleet["a"].lists == known
         assert hub.proxy.public_name("a", Kind.TOOLS, "t0001") == "a__t0001"
         write(hub, "")
         await hub.reload()
@@ -162,7 +163,7 @@ async def test_after_a_restart_the_tools_are_listed_before_their_server_is_up(
 async def test_a_hidden_tool_is_gone_for_clients_while_its_server_runs_on(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a"), entry("b")) as hub:
         await until(hub, lambda: {state(hub, name) for name in "ab"} == {Health.CONNECTED})
-        pids = [hub.supervisor(name).snapshot.pid for name in "ab"]
+        pids = [hub.fleet[name].snapshot.pid for name in "ab"]
         doors = Doors(hub).handlers()
         await doors["offer"]({"server": "a", "tool": "echo", "offered": False})
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
@@ -170,11 +171,11 @@ async def test_a_hidden_tool_is_gone_for_clients_while_its_server_runs_on(tmp_pa
         assert isinstance(page, Items)
         echoes = {item.server: item.public for item in page.items if item.name == "echo"}
         assert echoes == {"a": "", "b": "b__echo"}
-        async with peer(f"{hub.url}", "2025-11-25", token="t") as client:
+        async with peer(f"{hub.proxy.url}", "2025-11-25", token="t") as client:
             names = {tool["name"] for tool in (await client.request("tools/list"))["tools"]}
         assert "a__echo" not in names
         assert "b__echo" in names
-        assert [hub.supervisor(name).snapshot.pid for name in "ab"] == pids
+        assert [hub.fleet[name].snapshot.pid for name in "ab"] == pids
         await doors["offer"]({"server": "a", "tool": "echo", "offered": True})
         await until(hub, lambda: hub.proxy.public_name("a", Kind.TOOLS, "echo") == "a__echo")
         shown = await doors["entry"]({"server": "a"})
@@ -202,7 +203,7 @@ async def test_after_a_sleep_every_server_is_looked_at(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
     away = f'[servers.away]\nurl = "http://127.0.0.1:{port}/mcp"\n'
     async with running(tmp_path, entry("here"), away, wakes=once) as hub:
-        waits = hub.supervisor("away")
+        waits = hub.fleet["away"]
         await until(hub, lambda: state(hub, "here") is Health.CONNECTED)
         await until(hub, lambda: waits.snapshot.attempt >= 2)
         asleep.set()
@@ -216,8 +217,8 @@ async def test_a_change_of_one_entry_restarts_that_one_alone(tmp_path: Path) -> 
     names = [f"s{number}" for number in range(10)]
     async with running(tmp_path, *map(entry, names)) as hub:
         await until(hub, lambda: all(state(hub, name) is Health.CONNECTED for name in names))
-        before = {name: hub.supervisor(name).snapshot.pid for name in names}
-        kept = {name: hub.supervisor(name) for name in names}
+        before = {name: hub.fleet[name].snapshot.pid for name in names}
+        kept = {name: hub.fleet[name] for name in names}
         changed = [entry("s3", "--tools", "5"), *(entry(name) for name in names if name != "s3")]
         unset = "[servers.unset]\ncommand = 'x'\nargs = ['${NOBODY_HAS_SET_THIS}']\n"
         write(hub, *changed, "[servers.broken]\ncommand = 3\n", unset)
@@ -225,9 +226,9 @@ async def test_a_change_of_one_entry_restarts_that_one_alone(tmp_path: Path) -> 
         await until(hub, lambda: state(hub, "s3") is Health.CONNECTED)
         await until(hub, lambda: state(hub, "unset") is Health.NEEDS_INPUT)
         assert state(hub, "broken") is Health.FAILED
-        after = {name: hub.supervisor(name).snapshot.pid for name in names}
+        after = {name: hub.fleet[name].snapshot.pid for name in names}
         assert {name for name in names if after[name] != before[name]} == {"s3"}
-        assert all(hub.supervisor(name) is kept[name] for name in names if name != "s3")
+        assert all(hub.fleet[name] is kept[name] for name in names if name != "s3")
 
 
 @pytest.mark.behaviour("X13")
@@ -252,7 +253,7 @@ async def test_three_thousand_tools_come_in_one_list_in_a_stable_order(tmp_path:
     async with running(tmp_path, *entries) as hub:
         await until(hub, lambda: {state(hub, name) for name in "abc"} == {Health.CONNECTED})
         names = []
-        async with peer(f"{hub.url}", "2025-11-25", token="t") as client:
+        async with peer(f"{hub.proxy.url}", "2025-11-25", token="t") as client:
             for _ in range(2):
                 result = await client.request("tools/list")
                 assert "nextCursor" not in result
@@ -283,21 +284,21 @@ async def test_a_choice_about_the_screen_is_written_and_told_and_moves_no_server
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path, "# mine\n", entry("a")) as hub:
-        await hub.settled()
-        pid = hub.supervisor("a").snapshot.pid
+        await hub.fleet.settled()
+        pid = hub.fleet["a"].snapshot.pid
         await Doors(hub).handlers()["change_ui"]({"theme": "nord", "animations": False})
         assert hub.snapshot().ui == UiSettings(theme="nord", animations=False)
         written = hub.instance.config.read_text()
         assert written.startswith("# mine\n")
         assert written.endswith('[ui]\ntheme = "nord"\nanimations = false\n')
-        assert hub.supervisor("a").snapshot.pid == pid
+        assert hub.fleet["a"].snapshot.pid == pid
 
 
 async def test_a_choice_never_makes_a_config_without_the_servers(tmp_path: Path) -> None:
     async with running(tmp_path, entry("a")) as hub:
         hub.instance.config.unlink()
         with pytest.raises(ConfigError, match="does not exist"):
-            await hub.change_ui(UiChange(theme="nord"))
+            await Doors(hub).handlers()["change_ui"]({"theme": "nord"})
         assert not hub.instance.config.exists()
         assert [server.name for server in hub.snapshot().servers] == ["a"]
 

@@ -234,7 +234,7 @@ async def reach(hub: Hub, name: str, state: Health) -> None:
     changed = asyncio.Event()
     hub.publish = changed.set
     async with asyncio.timeout(15):
-        while hub.supervisor(name).snapshot.state is not state:
+        while hub.fleet[name].snapshot.state is not state:
             changed.clear()
             await changed.wait()
 
@@ -269,10 +269,10 @@ async def test_mcpmux_listens_while_servers_wait_for_a_slow_shell(as_user: Shell
     as_user.rc(GATE + PROFILE)
     with as_user.gate() as open_gate:
         async with running(as_user, entry("a", "my-server")) as hub:
-            health = str(hub.url).replace("/mcp", "/healthz")
+            health = str(hub.proxy.url).replace("/mcp", "/healthz")
             answer = await asyncio.to_thread(httpx2.get, health)
             assert answer.text.strip() == "ok"
-            assert hub.supervisor("a").snapshot.state is Health.CONNECTING
+            assert hub.fleet["a"].snapshot.state is Health.CONNECTING
             open_gate()
             await reach(hub, "a", Health.CONNECTED)
 
@@ -302,8 +302,8 @@ async def test_placeholders_and_lookups_see_the_same_path_and_a_servers_own_is_u
         await reach(hub, "found", Health.CONNECTED)
         await reach(hub, "filled", Health.CONNECTED)
         await reach(hub, "own", Health.FAILED)
-        assert SYSTEM in hub.supervisor("own").snapshot.detail
-        pid = hub.supervisor("filled").snapshot.pid
+        assert SYSTEM in hub.fleet["own"].snapshot.detail
+        pid = hub.fleet["filled"].snapshot.pid
         folders = psutil.Process(pid).environ()["PATH"].split(":")
         assert folders[:2] == ["/no/such", str(as_user.tools)]
 

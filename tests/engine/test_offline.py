@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model import spec
 from mcpmux_tui.model.server import Action, Health
 from tests.engine.test_hub import entry, running, state, until
@@ -30,7 +31,7 @@ async def test_a_network_that_is_gone_is_said_once_and_the_first_success_lets_al
     async with running(tmp_path, *entries) as hub:
         await until(hub, lambda: state(hub, "child") is Health.CONNECTED)
         await until(hub, lambda: hub.snapshot().offline == 2)
-        await until(hub, lambda: hub.supervisor("two").snapshot.attempt == 2)
+        await until(hub, lambda: hub.fleet["two"].snapshot.attempt == 2)
         listeners = [await each.listen(httpx2.URL(each.url).port or 0) for each in (one, two)]
         tries: list[int] = []
 
@@ -38,10 +39,10 @@ async def test_a_network_that_is_gone_is_said_once_and_the_first_success_lets_al
             if state(hub, "one") is not Health.CONNECTED:
                 assert hub.snapshot().offline == 2
             elif state(hub, "two") is Health.CONNECTING:
-                tries.append(hub.supervisor("two").snapshot.attempt)
+                tries.append(hub.fleet["two"].snapshot.attempt)
             return state(hub, "two") is Health.CONNECTED
 
-        await hub.act("one", Action.RETRY)
+        await Person(hub).act("one", Action.RETRY)
         await until(hub, all_back)
         assert hub.snapshot().offline == 0
         # A back-off that was forgotten begins with its first try.

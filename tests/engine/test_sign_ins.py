@@ -10,6 +10,7 @@ import pytest
 from mcpmux_tui.control.protocol import Login, LoginStep
 from mcpmux_tui.engine.doors import Doors
 from mcpmux_tui.engine.hub import Hub
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Caller
 from mcpmux_tui.model.errors import ControlError, McpmuxError
 from mcpmux_tui.model.server import Action, Health, ServerSnapshot
@@ -39,7 +40,7 @@ async def comes(hub: Hub, state: Health, name: str = "acme") -> ServerSnapshot:
 
 async def begin(hub: Hub, name: str = "acme", **wish: object) -> LoginStep:
     login = Login.model_validate({"server": name, **wish})
-    return await hub.sign_ins.begin(login, await hub.remote_launch(name))
+    return await Person(hub).login(login)
 
 
 async def sign_in(hub: Hub, name: str = "acme") -> None:
@@ -49,7 +50,7 @@ async def sign_in(hub: Hub, name: str = "acme") -> None:
 
 
 async def call(hub: Hub, method: str, name: str = "acme") -> bytes:
-    channel = await hub.supervisor(name).ready(5.0)
+    channel = await hub.fleet[name].ready(5.0)
     return await channel.request(method, b'{"name":"hello"}', caller=Caller())
 
 
@@ -116,7 +117,7 @@ async def test_a_sign_in_that_begins_or_waits_can_be_cancelled(tmp_path: Path) -
         await begin(hub)
         waiting = asyncio.create_task(hub.sign_ins.wait("acme"))
         await asyncio.sleep(0)
-        await hub.act("acme", Action.CANCEL)
+        await Person(hub).act("acme", Action.CANCEL)
         with pytest.raises(ControlError, match="was cancelled"):
             await waiting
         again = await comes(hub, Health.NEEDS_SIGN_IN)
@@ -195,7 +196,7 @@ async def test_a_client_that_its_server_forgot_is_registered_anew(tmp_path: Path
     ):
         await comes(hub, Health.NEEDS_SIGN_IN)
         await sign_in(hub)
-        await hub.logout("acme", reset=False)
+        await Person(hub).logout("acme", reset=False)
         server.token_answer = as_json({"error": "invalid_client"}, 401)
         with pytest.raises(McpmuxError, match="invalid_client"):
             await sign_in(hub)
@@ -264,7 +265,7 @@ async def test_a_locked_keyring_offers_a_retry_and_loses_nothing(
             with pytest.raises(ControlError, match="acme has its sign-in in the keyring"):
                 await begin(hub)
             ring.locked = False
-            await hub.act("acme", Action.RETRY)
+            await Person(hub).act("acme", Action.RETRY)
             await comes(hub, Health.CONNECTED)
         assert server.counts["/authorize"] == 1
 

@@ -9,6 +9,7 @@ import pytest
 
 from mcpmux_tui.control.protocol import ItemName, Items, TryItem
 from mcpmux_tui.engine.doors import Doors
+from mcpmux_tui.engine.person import Person
 from mcpmux_tui.engine.trying import _outcome, item_named
 from mcpmux_tui.model.channel import Item, Kind, Lists
 from mcpmux_tui.model.errors import ControlError
@@ -24,22 +25,23 @@ _ESC = "esc\x1b]52;c;YQ==\x07"
 
 async def test_a_call_is_made_counted_and_can_be_cancelled(tmp_path: Path) -> None:
     async with running(tmp_path, entry("raw")) as hub:
+        trying = Person(hub).trying
         await comes(hub, Health.CONNECTED, "raw")
-        form = hub.trying.form(ItemName(server="raw", name="echo"))
+        form = trying.form(ItemName(server="raw", name="echo"))
         assert form.public == "raw__echo"
-        done = await hub.trying.run(TryItem(key="a", server="raw", name="echo", arguments={"x": 1}))
+        done = await trying.run(TryItem(key="a", server="raw", name="echo", arguments={"x": 1}))
         assert (done.text, done.is_error) == ('{"x": 1}', False)
         await until(hub, lambda: row(hub, "raw").calls == 1)
         slow = asyncio.create_task(
-            hub.trying.run(TryItem(key="b", server="raw", name="slow", arguments={"seconds": 60}))
+            trying.run(TryItem(key="b", server="raw", name="slow", arguments={"seconds": 60}))
         )
         await acted()
-        hub.trying.cancel("b")
+        trying.cancel("b")
         with pytest.raises(ControlError, match="was cancelled"):
             await slow
         with pytest.raises(ControlError, match="no tool named x"):
-            await hub.trying.run(TryItem(key="c", server="raw", name="x"))
-        assert (await hub.trying.run(TryItem(key="d", server="raw", name="echo"))).text
+            await trying.run(TryItem(key="c", server="raw", name="x"))
+        assert (await trying.run(TryItem(key="d", server="raw", name="echo"))).text
 
 
 @pytest.mark.behaviour("P-14")
@@ -51,12 +53,13 @@ async def test_all_a_server_offers_can_be_tried_and_what_it_asks_waits_for_the_p
         address("http", "--only", era) as url,
         running(tmp_path, f"[servers.rich]\nurl = {url!r}\n") as hub,
     ):
+        trying = Person(hub).trying
         await comes(hub, Health.CONNECTED, "rich")
         assert (row(hub, "rich").era or "").startswith(era)
 
         async def tried(kind: Kind, name: str, /, **typed: str) -> str:
             wish = TryItem(key="a", server="rich", kind=kind, name=name, typed=typed)
-            return (await hub.trying.run(wish)).text
+            return (await trying.run(wish)).text
 
         assert await tried(Kind.PROMPTS, "greet", name="Ada") == "user:\nGreet Ada."
         assert await tried(Kind.RESOURCES, "memo://note") == "touched 0"
@@ -102,13 +105,14 @@ def test_a_result_is_clean() -> None:
 @pytest.mark.behaviour("A1")
 async def test_an_item_is_found_by_what_doors_show_of_its_name(tmp_path: Path) -> None:
     async with running(tmp_path, entry("raw", "--hostile")) as hub:
+        trying = Person(hub).trying
         await comes(hub, Health.CONNECTED, "raw")
         doors = Doors(hub)
         page = await doors.handlers()["items"]({"server": "raw"})
         assert isinstance(page, Items)
         shown = next(each for each in page.items if each.name.startswith("esc"))
         assert shown.name == "esc\ufffd]52;c;YQ==\ufffd"
-        assert hub.trying.form(ItemName(server="raw", name=shown.name)).public == shown.public
+        assert trying.form(ItemName(server="raw", name=shown.name)).public == shown.public
         assert hub.proxy.public_name("raw", Kind.TOOLS, _ESC)
         await doors.handlers()["offer"]({"server": "raw", "tool": shown.name, "offered": False})
         await until(hub, lambda: not hub.proxy.public_name("raw", Kind.TOOLS, _ESC))

@@ -58,7 +58,7 @@ async def running(folder: Path) -> AsyncIterator[Hub]:
         hub = Hub(instance, file.load(path, required=True), token=None)
         await hub.start(0, port_required=True)
         try:
-            await hub.settled()
+            await hub.fleet.settled()
             states = {each.name: each.state for each in hub.snapshot().servers}
             assert states == dict.fromkeys(SERVERS, Health.CONNECTED)
             yield hub

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize("server", ["stdio", "http-2026"])
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_feature_crosses_the_bridge(hub: Hub, version: str, server: str) -> None:
-    assert hub.url is not None
-    await show(hub.url, version, server, FEATURES)
-    await show(f"{hub.url}/{server}", version, server, OWN)
+    assert hub.proxy.url is not None
+    await show(hub.proxy.url, version, server, FEATURES)
+    await show(f"{hub.proxy.url}/{server}", version, server, OWN)
 
 
 async def show(url: str, version: str, server: str, features: dict[str, Feature]) -> None:

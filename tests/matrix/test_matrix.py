@@ -245,8 +245,8 @@ async def subscriptions(server: Server) -> None:
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_all_servers_together(hub: Hub, version: str, server: str, name: str) -> None:
-    assert hub.url is not None
-    async with peer(hub.url, version, answers=ANSWERS) as client:
+    assert hub.proxy.url is not None
+    async with peer(hub.proxy.url, version, answers=ANSWERS) as client:
         await FEATURES[name](Server(client, server))
 
 
@@ -255,5 +255,5 @@ async def test_all_servers_together(hub: Hub, version: str, server: str, name: s
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_one_server_alone(hub: Hub, version: str, server: str, name: str) -> None:
-    async with peer(f"{hub.url}/{server}", version, answers=ANSWERS) as client:
+    async with peer(f"{hub.proxy.url}/{server}", version, answers=ANSWERS) as client:
         await OWN[name](Server(client, server))

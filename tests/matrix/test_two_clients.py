@@ -38,7 +38,7 @@ async def until_asked(hub: Hub) -> int:
 
 async def pair(stack: AsyncExitStack, hub: Hub, server: str, version: str) -> tuple[Peer, Peer]:
     """Ada, who answers everything, and Bob, who has folders only."""
-    url = f"{hub.url}/{server}"
+    url = f"{hub.proxy.url}/{server}"
     ada = peer(url, version, answers=answers("ada", "Ulm"), name="ada")
     bob = peer(url, version, answers=answers("bob"), name="bob")
     return await stack.enter_async_context(ada), await stack.enter_async_context(bob)
