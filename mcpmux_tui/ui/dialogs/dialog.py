@@ -58,6 +58,9 @@ class Dialog(Leaving[T]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", id="dialog.back"),
+        # Before the field: what is typed right behind the key is for the next one.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
 
     def __init__(self) -> None:
