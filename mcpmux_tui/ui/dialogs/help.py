@@ -47,7 +47,7 @@ class HelpDialog(Dialog[None]):
 
     def on_resize(self) -> None:
         """Wrap to the width there is."""
-        self.call_after_refresh(self._draw)
+        self.once_laid_out(self._draw)
 
     def _draw(self) -> None:
         self._left = self.query_one("#keys").size.width - _GROUP - self._key - _LABEL
