@@ -182,6 +182,7 @@ def test_connect_waits_for_a_server_that_is_still_stopping(home: Home) -> None:
         (("add", "x", "sh", "--env", "novalue"), 2, "KEY=VALUE"),
         (("add", "bad name!", "sh"), 2, "bad name!"),
         (("add", "x", "https://a@b.example/mcp"), 2, "cannot be added"),
+        (("answer", "1", "city=Ulm", "--decline"), 2, "--decline takes no answers"),
         (("remove", "nobody"), 2, "no server named"),
         (("connect", "a"), 3, "not running"),
         (("status",), 3, "not running"),
