@@ -232,6 +232,15 @@ def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(hom
     assert source.read_bytes() == before
 
 
+def test_an_output_that_has_no_room_is_a_sentence(home: Home) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mcpmux_tui", "list"],
+            env=home.env, stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, b"No space left on device" in done.stderr) == (1, True)
+
+
 def test_commands_that_have_nothing_to_list_say_so(home: Home) -> None:
     assert "No servers found in the configs of other clients" in home.run("import").out
     assert home.run("secret", "list").out == "No values are kept, and no server uses one.\n"
