@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -159,4 +160,7 @@ def _distrust(error: OSError) -> str:
 
 
 def _why(error: OSError) -> str:
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    # asyncio's own text of it repeats the address; a name that is not found has a negative number.
+    number = error.errno or 0
+    told = os.strerror(number) if number > 0 else error.strerror
+    return (told or str(error) or type(error).__name__).lower()

@@ -184,7 +184,8 @@ class Relay:
         self, message: Message, response: Response, session: Session | None, pool: Pool
     ) -> None:
         """Hand on what came. Raises Trouble, Forgotten, Refused."""
-        if message.method == INITIALIZE and response.status == 200:
+        speaks = response.streams or response.kind == JSON
+        if message.method == INITIALIZE and response.status == 200 and speaks:
             await self._open(message, response)
         elif response.streams:
             await self._stream(message, response, session, pool)

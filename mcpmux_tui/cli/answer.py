@@ -32,6 +32,8 @@ def answer(
     config: Path | None,
 ) -> None:
     """Answer what a server asks you; without a number: list what waits."""
+    if decline and (accept or answers):
+        raise UsageError("--decline takes no answers and no --accept.")
     folder = instance_of(config).folder
     questions = run(_questions(folder))
     if number is None:
@@ -79,6 +81,8 @@ def _print_all(questions: tuple[Question, ...]) -> None:
         click.echo("No server asks you anything.")
     for question in questions:
         _print(question)
+    if questions:
+        click.echo("`mcpmux answer NUMBER` asks for each, or takes NAME=VALUE; --decline says no.")
 
 
 def _print(question: Question) -> None:

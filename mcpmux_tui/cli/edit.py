@@ -141,7 +141,11 @@ def import_servers(config: Path | None, yes: bool, as_json: bool) -> None:
     new = [each for each in found.candidates if not each.skip]
     _print_found(found)
     if not new:
-        click.echo("Nothing to add.")
+        click.echo(
+            "Nothing to add."
+            if found.candidates or found.problems
+            else "No servers found in the configs of other clients on this computer."
+        )
         return
     what = "1 server" if len(new) == 1 else f"{len(new)} servers"
     if not yes and not _agreed(f"Add {what}? mcpmux will run these commands"):
@@ -169,6 +173,11 @@ def _entry(
             if advice := _advice(pairs):
                 click.echo(" ".join(advice), err=True)
         return entry
+    if "://" in target[0]:
+        raise UsageError(
+            f"{one_line(target[0], 60)} is no address of a server.",
+            "One begins with http:// or https://.",
+        )
     if headers:
         raise UsageError("--header is for an address; a command takes --env.")
     entry = {"command": target[0]}
@@ -252,3 +261,5 @@ def _print_candidate(candidate: Candidate) -> None:
         click.echo(f"    with {', '.join(candidate.env)}")
     if candidate.cwd:
         click.echo(f"    in {candidate.cwd}")
+    for note in candidate.notes:
+        click.echo(f"    {note}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -96,6 +97,12 @@ def main() -> None:
         fail(error)
     except (KeyboardInterrupt, EOFError):
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            sys.exit(_crash(error))
+        # Python tries once more at its end what could not be written, with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        fail(McpmuxError(f"It could not be written: {error.strerror}.", "Make room for it."))
     except Exception as error:  # noqa: BLE001 - the last resort of the program
         sys.exit(_crash(error))
 

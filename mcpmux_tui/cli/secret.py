@@ -69,6 +69,8 @@ def list_secrets(config: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([line.model_dump(mode="json") for line in lines])
         return
+    if not lines:
+        click.echo("No values are kept, and no server uses one.")
     for line in lines:
         click.echo(f"{line.name}  {_words(line)}")
 
@@ -122,5 +124,6 @@ def _words(line: SecretLine) -> str:
     if line.users:
         facts.append(f"used by {', '.join(line.users)}")
     if line.waiting:
-        facts.append(f"{', '.join(line.waiting)} wait for it")
+        wait = "waits" if len(line.waiting) == 1 else "wait"
+        facts.append(f"{', '.join(line.waiting)} {wait} for it")
     return "; ".join(facts)

@@ -183,7 +183,9 @@ def _print_status(snapshot: EngineSnapshot) -> None:
     width = max((len(server.name) for server in snapshot.servers), default=0)
     for server in snapshot.servers:
         line = f"{server.name:<{width}}  {server.state.word:<13} {server.summary}"
-        click.echo(line.rstrip())
+        # Its summary says when the next try is, not why there has to be one.
+        why = server.detail.partition("\n")[0] if server.state is Health.RECONNECTING else ""
+        click.echo(f"{line}: {why}" if why else line.rstrip())
     for warning in (*snapshot.notices, snapshot.config_error, *proxy.knocks):
         if warning:
             click.echo(warning, err=True)

@@ -88,6 +88,8 @@ def auth_status(config: Path | None, as_json: bool) -> None:
     rows = run(offline_sign_in.status(instance_of(config)))
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
+    elif not rows:
+        click.echo("No server in the config is one to sign in to.")
     for row in () if as_json else rows:
         click.echo(f"{row.name}  {row.words}")
     states = {row.signed_in for row in rows}

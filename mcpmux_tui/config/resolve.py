@@ -99,8 +99,10 @@ class Resolver:
         given = await self._given(launch, inputs)
         missing: list[str] = []
         variables: dict[str, str] = {}
+        sources: dict[str, set[Source]] = {}
 
         def lookup(source: Source, name: str) -> str | None:
+            sources.setdefault(name, set()).add(source)
             variables[name] = name if source in {"", "env"} else _SECRET + _exportable(name)
             value = self._lookup(source, name, given, inputs, ())
             if value is not None and _is_secret(source, name, inputs):
@@ -138,7 +140,8 @@ class Resolver:
                 )
         if missing:
             names = tuple(dict.fromkeys(missing))
-            raise InputMissing(names, tuple(variables[name] for name in names))
+            fixed = tuple(name for name in names if "env" in sources[name])
+            raise InputMissing(names, tuple(variables[name] for name in names), fixed=fixed)
         self._hide_literals(resolved)
         if problem := launch_problem(resolved):
             raise ConfigError(

@@ -18,7 +18,14 @@ from mcpmux_tui.control.protocol import (
     ValuesGiven,
     Wrong,
 )
-from mcpmux_tui.model.errors import ConfigError, ControlError, InputMissing, UsageError, VaultError
+from mcpmux_tui.model.errors import (
+    ConfigError,
+    ControlError,
+    InputMissing,
+    UsageError,
+    VaultError,
+    environment_alone,
+)
 from mcpmux_tui.model.inputs import InputSpec, value_problem
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import Launch
@@ -192,6 +199,8 @@ def no_value(name: str) -> ControlError:
 def _problem(need: Value | None, value: str) -> str:
     if need is None:
         return "This server needs no value of this name."
+    if need.source == "env":
+        return environment_alone(need.name)
     if any(where.startswith("headers.") for where in need.where) and re.search(r"[\r\n]", value):
         return "It holds a line break, which no header can."
     return value_problem(value) or (need.spec.problem(value) if need.spec is not None else "")
@@ -208,7 +217,12 @@ def _field(need: Value) -> ValueField:
         stored=need.stored,
         in_environment=need.in_environment,
         type=spec.type,
-        description=clean(spec.description, 400),
+        description=clean(
+            environment_alone(need.name)
+            if need.source == "env" and not need.origin
+            else spec.description,
+            400,
+        ),
         default=one_line(spec.default or "", 200),
         placeholder=one_line(spec.placeholder, 100),
         choices=tuple(one_line(choice, 100) for choice in spec.choices[:100]),

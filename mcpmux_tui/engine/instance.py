@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -81,9 +82,12 @@ def _kept(path: Path) -> str:
 
 def _unusable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
     why = error.strerror if isinstance(error, OSError) else "it is not text"
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
     return ConfigError(
         f"{paths.shown(path)} cannot be used: {why}.",
-        "It belongs to mcpmux; remove it and start again.",
+        "Make room there, or set MCPMUX_STATE_DIR to a folder on another disk."
+        if full
+        else "It belongs to mcpmux; remove it and start again.",
     )
 
 
@@ -91,9 +95,9 @@ def _create_once(path: Path, token: str) -> str:
     # Linked into place whole, so that of two starters both end with the same token.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(token + "\n")
     try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(token + "\n")
         path.hardlink_to(draft)
     except FileExistsError:
         return path.read_text(encoding="ascii").strip()
@@ -142,7 +146,10 @@ class InstanceLock:
 
     @classmethod
     def acquire(cls, instance: Instance) -> Self:
-        """Take the lock. Raises AlreadyRunning with the pid of the engine that holds it."""
+        """Take the lock.
+
+        Raises AlreadyRunning with the pid of the engine that holds it, and ConfigError.
+        """
         path = instance.folder / _LOCK
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -157,8 +164,12 @@ class InstanceLock:
         except OSError as error:
             # Some network file systems have no locks; the port still tells a second engine apart.
             _log.warning("%s cannot be locked: %s", path, error.strerror)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise _unusable(path, error) from error
         return cls(descriptor)
 
     def release(self) -> None:

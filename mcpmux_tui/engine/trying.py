@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from mcpmux_tui.control.protocol import Hint, ItemForm, ItemName, Outcome, TryItem
 from mcpmux_tui.model import form
 from mcpmux_tui.model.channel import Caller, Item, Kind, Lists
-from mcpmux_tui.model.errors import ControlError, McpmuxError
+from mcpmux_tui.model.errors import ControlError, McpmuxError, NotConnected
 from mcpmux_tui.model.protocol import PROGRESS, is_modern
 from mcpmux_tui.model.question import Field
 from mcpmux_tui.proxy.fault import Fault
@@ -87,9 +87,9 @@ class Trying:
 
     async def run(self, wish: TryItem) -> Outcome:
         """Use an item with what a person typed. Raises ControlError."""
-        item = self._item(wish)
-        params = _params(wish, item)
         supervisor = self._server(wish.server)
+        item = await self._offered(wish, supervisor)
+        params = _params(wish, item)
         trying = self._running[wish.key] = _Try(
             wish.server, self._ask, replace(_PERSON, key=f"try-{wish.key}")
         )
@@ -127,6 +127,19 @@ class Trying:
         trying = self._running.get(key)
         if trying is not None and trying.request is not None:
             trying.request.cancel()
+
+    async def _offered(self, wish: TryItem, supervisor: Supervisor) -> Item:
+        try:
+            return self._item(wish)
+        except ControlError:
+            # What a server offers is unknown before it first connects, or while it is disabled.
+            if supervisor.channel is not None:
+                raise
+        try:
+            await supervisor.ready(_PATIENCE)
+        except NotConnected as error:
+            raise ControlError(error.message, error.hint) from error
+        return self._item(wish)
 
     def _item(self, wish: ItemName | TryItem) -> Item:
         return item_named(wish.server, self._server(wish.server).lists, wish.kind, wish.name)

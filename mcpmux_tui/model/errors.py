@@ -60,7 +60,8 @@ class InputMissing(McpmuxError):
     """Placeholders of one server have no value.
 
     `names` are the bare names, in order of use; `variables` those that would give each a value;
-    `trouble` says why nobody can tell whether a person gave them.
+    `fixed` are the names that nothing but the environment gives; `trouble` says why nobody can
+    tell whether a person gave them.
     """
 
     def __init__(
@@ -68,22 +69,42 @@ class InputMissing(McpmuxError):
         names: tuple[str, ...],
         variables: tuple[str, ...] = (),
         *,
+        fixed: tuple[str, ...] = (),
         trouble: VaultError | None = None,
     ) -> None:
         one = len(names) == 1
         count = "1 value" if one else f"{len(names)} values"
+        told = dict(zip(names, variables or names, strict=True))
+        self.entered = tuple(name for name in names if name not in fixed)
+        """The names that a person can enter."""
         if trouble is None:
+            hints = [environment_alone(*fixed)] if fixed else []
+            if self.entered:
+                them = "it" if one else "them" if not fixed else ", ".join(self.entered)
+                variables = tuple(told[name] for name in self.entered)
+                hints.insert(
+                    0,
+                    f"Enter {them}: press `c` on its row, or run `mcpmux secret set"
+                    f" {self.entered[0]}`; or start mcpmux with {', '.join(variables)} set.",
+                )
             super().__init__(
-                f"{count} {'is' if one else 'are'} missing: {', '.join(names)}.",
-                f"Enter {'it' if one else 'them'}: press `c` on its row, or run `mcpmux secret set"
-                f" {names[0]}`; or start mcpmux with {', '.join(variables or names)} set.",
+                f"{count} {'is' if one else 'are'} missing: {', '.join(names)}.", " ".join(hints)
             )
         else:
             why = trouble.message.rstrip(".")
             super().__init__(f"{count} cannot be read: {', '.join(names)}. {why}.", trouble.hint)
         self.names = names
-        self.variables = variables or names
+        self.variables = tuple(told.values())
+        self.fixed = fixed
         self.trouble = trouble
+
+
+def environment_alone(*names: str) -> str:
+    """What to do where `${env:NAME}` has no value."""
+    return (
+        f"`${{env:{names[0]}}}` reads the environment alone: start mcpmux with {', '.join(names)}"
+        f" set, or write `${{{names[0]}}}` in its place to be asked."
+    )
 
 
 class NoEngine(McpmuxError):

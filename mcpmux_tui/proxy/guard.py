@@ -134,7 +134,7 @@ class Guard:
             403,
             "Web pages may not use this server.",
             f"A web page of {_shown(origin)} was refused: `allowed_origins` in [proxy] lets one"
-            " in.",
+            " in from the next start.",
         )
 
     def _credential(self, head: Head) -> Refusal | None:

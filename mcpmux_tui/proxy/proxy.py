@@ -220,7 +220,7 @@ class Proxy:
         if not self._spec.sse:
             self._knocks.add(
                 f"{program(exchange.head)} asked for the old SSE transport: `sse = true` in"
-                " [proxy] offers it."
+                " [proxy] offers it from the next start."
             )
         elif listing is not None:
             return self._old.handle(exchange, endpoint, listing)

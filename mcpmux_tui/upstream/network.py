@@ -13,8 +13,6 @@ from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
 from mcpmux_tui.text import one_line
 from mcpmux_tui.upstream.troubles import Unreachable
 
-"""Seconds beyond which a server's wish to be left alone is not followed."""
-
 _NOT_SENT = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,

@@ -26,6 +26,7 @@ from mcpmux_tui.upstream.troubles import Ended
 _BOM = b"\xef\xbb\xbf"
 _ENDLESS = 4
 """Times the cap of a message that a line may go on."""
+_NO_MESSAGE = "Only MCP messages belong on its standard output; its log may say more."
 
 
 class StdioTransport:
@@ -165,14 +166,14 @@ class StdioTransport:
         data = line.data.removeprefix(_BOM).strip(b" \t\r")
         if line.left_out:
             cap = self._limits.message // MIB
-            self._unreadable(data, f"is longer than {cap} MiB")
+            self._unreadable(data, f"is longer than {cap} MiB", "Ask for less.")
             return
         if not data:
             return
         try:
             message = read_message(data)
         except Malformed as error:
-            self._unreadable(data, f"could not be read: {error}")
+            self._unreadable(data, f"could not be read: {error}", _NO_MESSAGE)
             return
         if self._listener is not None:
             self._listener.heard()
@@ -185,7 +186,7 @@ class StdioTransport:
             # An error without an id: nobody waits for it, but a person may want to know.
             self._shout((message.error or b"").decode("utf-8", "replace"))
 
-    def _unreadable(self, data: bytes, why: str) -> None:
+    def _unreadable(self, data: bytes, why: str, hint: str) -> None:
         if _is_utf16(data):
             return self._give_up(
                 StartFailed(
@@ -196,7 +197,7 @@ class StdioTransport:
             )
         raw_id = salvage_id(data)
         if raw_id is None or not self._answers.settle(
-            raw_id, ConnectionLost(f"the answer {why}", "Ask for less, or look at its log.")
+            raw_id, ConnectionLost(f"the answer {why}", hint)
         ):
             self._shout(data[:200].decode("utf-8", "replace"))
         return None

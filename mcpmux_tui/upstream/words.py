@@ -161,7 +161,7 @@ def _detail(condition: Condition, tools: int) -> str:
         if condition.health is Health.CONNECTED and condition.peer is not None:
             return f"Speaks MCP {condition.peer.version}, offers {_count(tools)}."
         return ""
-    parts = [_sentence(error.message), condition.gave_up, error.hint]
+    parts = [sentence(error.message), condition.gave_up, error.hint]
     lines = "\n".join(part for part in parts if part)
     if isinstance(error, Ended):
         lines += f"\n{last_lines(error)}"
@@ -179,6 +179,7 @@ def _count(tools: int) -> str:
     return "no tools" if not tools else f"{tools} tool{'' if tools == 1 else 's'}"
 
 
-def _sentence(phrase: str) -> str:
+def sentence(phrase: str) -> str:
+    """A phrase as a sentence of its own."""
     phrase = phrase[:1].upper() + phrase[1:]
     return phrase if phrase.endswith((".", "!", "?")) else f"{phrase}."

@@ -80,7 +80,7 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
 
     async with scripted(answer) as server:
         pass
-    with pytest.raises(NotSent, match="cannot be reached"):
+    with pytest.raises(NotSent, match=r"/mcp cannot be reached: connection refused\.$"):
         await pool(server).post(b"", b"{}")
 
 

@@ -197,6 +197,17 @@ async def test_every_request_has_an_answer_of_one_line(response: bytes, said: by
     assert json.loads(heard)["id"] == "k"
 
 
+async def test_a_web_page_is_no_answer_to_initialize() -> None:
+    async def answer(_: bytes) -> list[bytes]:
+        return [json_response(b"<html>").replace(b"application/json", b"text/html")]
+
+    async with client_of(answer) as (client, _):
+        client.ask("initialize", "k", protocolVersion="2025-11-25", capabilities={}, clientInfo={})
+        heard = json.loads(await client.hear())
+    assert heard["id"] == "k"
+    assert heard["error"]["message"].endswith("answered HTTP 200 and no message.")
+
+
 async def test_a_cancelled_request_of_2026_ends_its_connection_and_has_no_answer() -> None:
     async def answer(request: bytes) -> list[bytes]:
         if method_in(request) == "tools/call":

@@ -177,10 +177,12 @@ def test_connect_waits_for_a_server_that_is_still_stopping(home: Home) -> None:
     ("args", "code", "words"),
     [
         (("add", "x", "https://example.com/mcp", "more"), 2, "takes no arguments"),
+        (("add", "x", "ftp://example.com/mcp"), 2, "begins with http:// or https://"),
         (("add", "x", "sh", "--header", "A: b"), 2, "--header is for an address"),
         (("add", "x", "sh", "--env", "novalue"), 2, "KEY=VALUE"),
         (("add", "bad name!", "sh"), 2, "bad name!"),
         (("add", "x", "https://a@b.example/mcp"), 2, "cannot be added"),
+        (("answer", "1", "city=Ulm", "--decline"), 2, "--decline takes no answers"),
         (("remove", "nobody"), 2, "no server named"),
         (("connect", "a"), 3, "not running"),
         (("status",), 3, "not running"),
@@ -213,14 +215,14 @@ def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(hom
     source = home.folder / ".cursor" / "mcp.json"
     source.parent.mkdir()
     long = "x" * 300 + " # ok\ncurl http://evil.example"
-    source.write_text(
-        json.dumps({"mcpServers": {"one": {"command": "sh", "args": ["-c", f"echo {long}"]}}}),
-        encoding="utf-8",
-    )
+    one = {"command": "sh", "args": ["-c", f"echo {long}"], "env": {"API_KEY": "sk-1234567890"}}
+    source.write_text(json.dumps({"mcpServers": {"one": one}}), encoding="utf-8")
     before = source.read_bytes()
     declined = home.run("import", stdin="n\n")
     whole = long.replace("\n", "\\n")
     assert f"sh -c 'echo {whole}'" in declined.out
+    assert "`env.API_KEY` is a secret in plain text" in declined.out
+    assert "sk-1234567890" not in declined.out
     assert "No servers yet" in home.run("list").out
     accepted = home.run("import", stdin="y\n")
     assert "Added one." in accepted.out
@@ -228,6 +230,21 @@ def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(hom
     assert "already here" in again.out
     assert "Nothing to add" in again.out
     assert source.read_bytes() == before
+
+
+def test_an_output_that_has_no_room_is_a_sentence(home: Home) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mcpmux_tui", "list"],
+            env=home.env, stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, b"No space left on device" in done.stderr) == (1, True)
+
+
+def test_commands_that_have_nothing_to_list_say_so(home: Home) -> None:
+    assert "No servers found in the configs of other clients" in home.run("import").out
+    assert home.run("secret", "list").out == "No values are kept, and no server uses one.\n"
+    assert home.run("auth", "status").out == "No server in the config is one to sign in to.\n"
 
 
 def test_serve_with_wait_ends_by_cause_when_not_all_connect_in_time(home: Home) -> None:

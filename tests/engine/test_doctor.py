@@ -102,8 +102,9 @@ async def test_a_remote_server_is_checked_up_to_what_fails(tmp_path: Path) -> No
             names, last = await found(hub, "unknown")
             assert (names[-1], last.said) == ("name", "no-such-host.invalid cannot be found.")
             names, last = await found(hub, "tls")
-            assert names[-1] in {"TLS", "answer"}
-            assert not last.ok
+            assert (names[-1], last.ok) == ("TLS", False)
+            assert last.said == "No TLS with 127.0.0.1 (WRONG_VERSION_NUMBER)."
+            assert "begin with http instead of https" in last.fix
             assert row(hub, "guarded").state is Health.NEEDS_SIGN_IN
 
 

@@ -131,6 +131,25 @@ async def test_one_secret_wakes_all_that_wait_for_it_and_nobody_else(
             await given.remove("KEY")
 
 
+async def test_a_value_that_only_the_environment_gives_is_not_asked_for_in_vain(
+    tmp_path: Path, ring: FakeKeyring
+) -> None:
+    alone = "`${env:B_X}` reads the environment alone: start mcpmux with B_X set"
+    async with running(tmp_path, needs("a", A="${secret:A_X}", B="${env:B_X}")) as hub:
+        waits = await comes(hub, Health.NEEDS_INPUT, "a")
+        assert waits.missing == ("A_X", "B_X")
+        assert "Enter A_X: press `c` on its row" in waits.detail
+        assert "MCPMUX_SECRET_A_X set. " + alone in waits.detail
+        assert (await hub.given.fields("a")).fields[1].description.startswith(alone)
+        (wrong,) = await give(hub, "a", B_X="typed")
+        assert wrong.startswith(f"B_X: {alone}")
+        assert await give(hub, "a", A_X="typed") == ()
+        await until(hub, lambda: row(hub, "a").missing == ("B_X",))
+        detail = row(hub, "a").detail
+        assert alone in detail
+        assert "secret set" not in detail
+
+
 async def test_the_environment_outranks_what_was_given_and_both_are_said(
     tmp_path: Path, ring: FakeKeyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:

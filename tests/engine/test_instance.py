@@ -93,6 +93,25 @@ def test_what_is_broken_in_the_state_folder_is_a_sentence(instance: Instance, na
         instance.token() if name == "token" else InstanceLock.acquire(instance)
 
 
+@pytest.mark.parametrize("name", ["token", "engine.lock"])
+def test_a_full_disk_is_a_sentence_and_leaves_no_draft(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(descriptor: int, *_: object, **__: object) -> None:
+        if name == "token":
+            os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        disk.setattr(os, "fdopen", full)
+        with pytest.raises(ConfigError, match=f"{name} cannot be used: No space left") as met:
+            instance.token() if name == "token" else InstanceLock.acquire(instance)
+    assert met.value.hint.startswith("Make room there")
+    assert [path.name for path in instance.folder.iterdir()] in ([], ["engine.lock"])
+    InstanceLock.acquire(instance).release()
+
+
 def test_a_token_file_that_is_no_text_is_a_sentence(instance: Instance) -> None:
     (instance.folder / "token").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="it is not text"):

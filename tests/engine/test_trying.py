@@ -44,6 +44,23 @@ async def test_a_call_is_made_counted_and_can_be_cancelled(tmp_path: Path) -> No
         assert (await trying.run(TryItem(key="d", server="raw", name="echo"))).text
 
 
+async def test_a_call_to_a_server_that_is_away_says_so_and_one_on_its_way_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    missing = "[servers.missing]\ncommand = 'mcpmux-no-such-program'\n"
+    off = entry("off") + "enabled = false\n"
+    async with running(tmp_path, entry("raw"), missing, off) as hub:
+        wish = TryItem(key="a", server="raw", name="echo", arguments={"x": 1})
+        assert row(hub, "raw").state is Health.CONNECTING
+        assert (await hub.trying.run(wish)).text == '{"x": 1}'
+        await comes(hub, Health.FAILED, "missing")
+        with pytest.raises(ControlError, match=r"missing has failed \(command not found"):
+            await hub.trying.run(TryItem(key="b", server="missing", name="echo"))
+        with pytest.raises(ControlError, match="off is disabled") as caught:
+            await hub.trying.run(TryItem(key="c", server="off", name="echo"))
+        assert caught.value.hint == "Enable it: `mcpmux enable off`."
+
+
 @pytest.mark.behaviour("P-14")
 @pytest.mark.parametrize("era", ["2025", "2026"])
 async def test_all_a_server_offers_can_be_tried_and_what_it_asks_waits_for_the_person(

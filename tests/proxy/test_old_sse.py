@@ -122,6 +122,7 @@ async def test_it_is_off_by_default_and_who_asks_for_it_is_named() -> None:
             assert response.status_code == 404
         (knock,) = proxy.knocks
         assert knock == (
-            "old-ide/1.0 asked for the old SSE transport: `sse = true` in [proxy] offers it."
+            "old-ide/1.0 asked for the old SSE transport: `sse = true` in [proxy] offers it"
+            " from the next start."
         )
         assert (await client.get(f"{url}s")).status_code == 404

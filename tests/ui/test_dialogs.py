@@ -279,6 +279,16 @@ async def test_help_says_what_quit_does_to_the_servers(
         await ui.shows(words)
 
 
+async def test_help_scrolls_with_the_keys_it_names(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path, size=(80, 24)) as ui:
+        await ui.press("question_mark")
+        await ui.shows("next, previous")
+        await ui.press("G")
+        await ui.shows("tab goes to the other pane")
+        await ui.press("g")
+        await ui.shows("next, previous")
+
+
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])
 async def test_dialogs_fit_the_window(size: tuple[int, int], tmp_path: Path) -> None:
     engine = importing()

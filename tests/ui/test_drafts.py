@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,26 @@ async def test_the_form_hands_over_what_was_changed(tmp_path: Path) -> None:
     assert (form.server, form.name, form.enabled) == ("github", "hub", False)
     assert form.target == "npx -y @acme/github -v"
     assert form.pairs.replace("\n", "") == FORM.pairs.replace("\n", "")
+
+
+@pytest.mark.parametrize("milliseconds", [1, 3, 4, 5])
+async def test_a_form_that_comes_between_keys_that_lead_elsewhere_harms_nobody(
+    milliseconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = with_draft("github")
+
+    async def later(*_: object, **__: object) -> EntryForm:
+        await asyncio.sleep(milliseconds / 1000)
+        return FORM
+
+    monkeypatch.setattr(engine, "entry_form", later)
+    async with driving(engine, tmp_path) as driver:
+        for key in "ello":
+            driver.app.post_message(events.Key(key, key))
+        await driver.until(lambda: len(driver.app.screen_stack) > 1)
+        for _ in range(5):
+            await driver.pilot.pause()
+        assert driver.app.is_running
 
 
 async def test_a_copy_opens_the_same_form_under_a_new_name(tmp_path: Path) -> None:

@@ -80,10 +80,10 @@ async def test_tools_are_looked_through_and_one_is_tried(tmp_path: Path) -> None
 
 async def test_one_that_may_destroy_asks_first(tmp_path: Path) -> None:
     engine = offers()
-    engine.form = ItemForm(name="delete", hint="destroy")
+    engine.form = ItemForm(name="delete", description="It is safe", hint="destroy")
     async with driving(engine, tmp_path) as driver:
         await driver.press("t", "down", "enter")
-        await driver.shows("It says that it may destroy something.")
+        await driver.shows("│ It says that it may destroy something.")
         await driver.press("ctrl+r")
         await driver.shows("Run delete?")
         await driver.press("escape")

@@ -51,6 +51,20 @@ async def typed(driver: Driver, text: str) -> None:
     await driver.press(*text)
 
 
+async def test_what_is_typed_right_behind_tab_goes_to_the_next_field(tmp_path: Path) -> None:
+    engine = waits()
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("c")
+        await driver.shows("pg needs 2 values")
+        # In one go, as a slow line hands it over.
+        for key in ("x", "y", "tab", "a"):
+            driver.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await driver.pilot.pause()
+        await driver.press("ctrl+s")
+        await driver.until(lambda: bool(engine.given))
+    assert engine.given[0].typed == {"DATABASE_URL": "xy", "MODE": "a"}
+
+
 async def test_c_asks_for_all_that_is_missing_and_saving_hands_it_over(tmp_path: Path) -> None:
     engine = waits()
     async with driving(engine, tmp_path) as driver:

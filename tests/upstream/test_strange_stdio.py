@@ -75,6 +75,7 @@ async def test_an_answer_that_cannot_be_read_fails_its_own_call(result: str, why
         with pytest.raises(ConnectionLost, match="the answer could not be read") as met:
             await write(rig, line)
         assert why in met.value.message
+        assert met.value.hint.startswith("Only MCP messages belong on its standard output")
         assert time.monotonic() - started < 2
         assert b"text" in await rig.call("echo")
 

@@ -59,9 +59,11 @@ async def _checks(
     except InputMissing as error:
         if error.trouble is not None:
             raise Failed.by("values", error, Mend.RETRY) from error
+        if not error.entered:
+            raise Failed.by("values", error, Mend.EDIT) from error
         them = "it" if len(error.names) == 1 else "them"
         fix = f"Enter {them}, or start mcpmux with {', '.join(error.variables)} set."
-        raise Failed("values", error.message, fix, Mend.VALUES, error.names[0]) from error
+        raise Failed("values", error.message, fix, Mend.VALUES, error.entered[0]) from error
     except ConfigError as error:
         raise Failed.by("values", error, Mend.EDIT) from error
     yield "values", "every placeholder has a value"

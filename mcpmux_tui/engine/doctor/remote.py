@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import Final
@@ -13,10 +12,10 @@ from urllib.parse import urlsplit
 from mcpmux_tui.engine.doctor import signing
 from mcpmux_tui.engine.doctor.failed import Failed
 from mcpmux_tui.engine.sign_ins import SignIns
+from mcpmux_tui.model.errors import NotConnected
 from mcpmux_tui.model.mend import Mend
 from mcpmux_tui.model.server import ServerSnapshot
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.text import one_line
 
 _CONNECT: Final = 10.0
 _PORTS: Final = {"http": 80, "https": 443}
@@ -69,6 +68,8 @@ async def _answer(launch: HttpLaunch, host: str) -> tuple[int, list[str]]:
     import httpx2
 
     from mcpmux_tui.auth.exchange import new_client
+    from mcpmux_tui.upstream.network import explain
+    from mcpmux_tui.upstream.words import sentence
 
     headers = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
     try:
@@ -80,9 +81,9 @@ async def _answer(launch: HttpLaunch, host: str) -> tuple[int, list[str]]:
         ):
             return response.status_code, response.headers.get_list("www-authenticate")
     except httpx2.HTTPError as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, ssl.SSLError) or "certificate" in str(error).lower():
-            fix = "If its authority is your own, name its file in SSL_CERT_FILE."
-            raise Failed("TLS", f"{host}: {one_line(str(error), 200)}", fix) from error
-        fix = "Look at the server's own log."
-        raise Failed("answer", f"{host}: {type(error).__name__}.", fix) from error
+        trouble = explain(error, host, _CONNECT)
+        said = sentence(trouble.message)
+        if launch.url.startswith("https:") and isinstance(trouble, NotConnected):
+            raise Failed("TLS", said, trouble.hint, Mend.EDIT) from error
+        fix = "Look at the server's own log, and whether the address should begin with https."
+        raise Failed("answer", said, fix) from error

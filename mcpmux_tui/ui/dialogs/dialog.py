@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
@@ -58,6 +59,9 @@ class Dialog(Leaving[T]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "Back", id="dialog.back"),
+        # Before the field: what is typed right behind the key is for the next one.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
 
     def __init__(self) -> None:
@@ -79,7 +83,11 @@ class Dialog(Leaving[T]):
 
     def on_resize(self) -> None:
         """Show the keys that fit now."""
-        self.call_after_refresh(self._fit_keys)
+        self.once_laid_out(self._fit_keys)
+
+    def once_laid_out(self, draw: Callable[[], None]) -> None:
+        """Draw when all has its size; not where another screen took the dialog's place by then."""
+        self.call_after_refresh(lambda: draw() if self.is_active else None)
 
     def _fit_keys(self) -> None:
         for box in self.query(".box"):

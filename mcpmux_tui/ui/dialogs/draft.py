@@ -128,7 +128,7 @@ class DraftDialog(Dialog[DraftKept]):
 
     def on_resize(self) -> None:
         """Wrap to the new width."""
-        self.call_after_refresh(self._draw)
+        self.once_laid_out(self._draw)
 
     def field(self, name: str) -> DraftField | None:
         """A field by its name."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import OptionList, Static
@@ -21,6 +21,7 @@ from mcpmux_tui.ui.door import Copy
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.widgets.choices import Choices
+from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 REVEAL = 10.0
 """Seconds a token stays in clear."""
@@ -61,7 +62,7 @@ class EntryDialog(Dialog[None]):
             box.border_subtitle = self.pressed("enter Copy  esc Back")
             yield Static("Which client? Its entry is copied.", id="said", markup=False)
             yield ClientList(markup=False)
-            with VerticalScroll(id="entry"):
+            with Scrolled(id="entry"):
                 yield Static("", id="text", markup=False)
 
     def on_mount(self) -> None:
@@ -115,7 +116,7 @@ class EntryDialog(Dialog[None]):
             return
         self._entry = entry
         self.query_one(OptionList).display = False
-        scroll = self.query_one("#entry", VerticalScroll)
+        scroll = self.query_one("#entry", Scrolled)
         scroll.display = True
         scroll.focus()
         if self._masked(entry) != entry.text:

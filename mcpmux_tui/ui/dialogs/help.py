@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -15,6 +15,7 @@ from mcpmux_tui.text import one_line
 from mcpmux_tui.ui.content import fit
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.keys import LEFTOVERS, MOVES, Context, Key, explanation, label, refusal
+from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _GROUPS = ("Find", "mcpmux", "Item", "Log", "Server", "Servers", "Set up", "Screens")
 _GROUP, _KEY, _LABEL = 9, 7, 15
@@ -41,12 +42,12 @@ class HelpDialog(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = "Keys"
             box.border_subtitle = self.pressed("esc Back")
-            with VerticalScroll():
+            with Scrolled():
                 yield Static("", id="keys", markup=False)
 
     def on_resize(self) -> None:
         """Wrap to the width there is."""
-        self.call_after_refresh(self._draw)
+        self.once_laid_out(self._draw)
 
     def _draw(self) -> None:
         self._left = self.query_one("#keys").size.width - _GROUP - self._key - _LABEL

@@ -86,7 +86,8 @@ class TryDialog(Dialog[None]):
         except McpmuxError as error:
             self._say(plain(str(error), "$error"))
             return
-        about = " ".join(filter(None, (found.description.strip(), _CLAIMS[found.hint])))
+        # On a line of its own: what the server writes is not to pass for a sentence of mcpmux.
+        about = "\n".join(filter(None, (found.description.strip(), _CLAIMS[found.hint])))
         if about:
             await self.query_one("#fields").mount(Static(plain(about, "$muted"), markup=False))
         await self._show_fields(found.fields, {})
