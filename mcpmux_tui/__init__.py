@@ -5,7 +5,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
 
     cli/        the commands
     ui/         the terminal UI, alone in using Textual: app (a switchboard), screens/, dialogs/,
-                widgets/, keys and keymap, looks and theme, door (what all screens share)
+                widgets/, keys, keymap and keyboard (one key at a time), looks and theme, door (what
+                all screens share)
     engine/     joins the rooms: hub, start-up, shut-down, reload, the work commands do without it
     bridge/     `mcpmux stdio` for clients that only start commands; standard library alone
     control/    the private socket: protocol, server and connection (engine side), client (doors)
