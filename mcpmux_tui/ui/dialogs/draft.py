@@ -162,7 +162,6 @@ class DraftDialog(Dialog[DraftKept]):
         editors = [each.editor for each in self.query(DraftField) if each.display]
         at = next((n + 1 for n, each in enumerate(editors) if each is self.focused), 0)
         if at < len(editors):
-            # At once, not by `focus`: what is typed next may be here already.
             self.set_focus(editors[at])
         else:
             # Enter alone never says yes: a paste may end with one.
@@ -269,16 +268,8 @@ class DraftDialog(Dialog[DraftKept]):
             toast(self, f"Look at what it says first; then {what}.", "warning")
         return None
 
-    def _behind_the_keys(self, work: str) -> None:
-        # What was typed before this key may still wait for its field.
-        focused = self.focused or self
-        focused.call_later(getattr(self, work))
-
     def action_test(self) -> None:
         """Connect to it, apart from everything else."""
-        self._behind_the_keys("_begin_test")
-
-    def _begin_test(self) -> None:
         if self._testing is not None and not self._testing.done():
             return
         if (draft := self._ready("ctrl+t tests it")) is not None:
@@ -302,9 +293,6 @@ class DraftDialog(Dialog[DraftKept]):
 
     def action_keep(self) -> None:
         """Put it into the config."""
-        self._behind_the_keys("_begin_keep")
-
-    def _begin_keep(self) -> None:
         if not self._keeping and (draft := self._ready(f"ctrl+s {self.VERB} it")) is not None:
             self._keeping = True
             self.tasks.start(self._keep(draft))
