@@ -21,7 +21,7 @@ from mcpmux_tui.config.schema import server_spec
 from mcpmux_tui.control.protocol import HIDDEN, EntryForm
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.text import acting, exact
+from mcpmux_tui.text import acting, exact, one_line
 
 Entry = Mapping[str, object]
 
@@ -54,6 +54,12 @@ def form_of(server: str, entry: Entry, folder: Path, *, copy_of: bool, name: str
     else:
         target, separator = shlex.join(shown(server, *each) for each in _words(entry)), "="
     pairs = _shown_pairs(server, entry, "headers" if remote else "env")
+    if odd := next((key for key in pairs if exact(key) != key), ""):
+        raise ControlError(
+            f"The entry of {server} cannot be shown as a form: the name `{one_line(odd, 40)}` holds"
+            " a character that acts or hides.",
+            "E opens the file in your editor.",
+        )
     return EntryForm(
         server=server,
         copy_of=copy_of,

@@ -25,7 +25,7 @@ from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
-from mcpmux_tui.ui.keyboard import Keyboard
+from mcpmux_tui.ui.keyboard import Keyboard, NotTaken
 from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
@@ -198,7 +198,7 @@ class McpmuxApp(CrashGuard):
         if (
             isinstance(event, events.Key | events.Paste)
             and not event.is_forwarded
-            and not self._keyboard.is_turn_of(event)
+            and not self._keyboard.lets_in(event)
         ):
             return
         if isinstance(event, events.MouseDown | events.MouseMove) and self._under_is_gone(event):
@@ -219,6 +219,10 @@ class McpmuxApp(CrashGuard):
     def on_notify(self, event: Notify) -> None:
         """Keep the toasts few."""
         make_room(self, event)
+
+    @on(NotTaken)
+    def _say_not_taken(self, event: NotTaken) -> None:
+        toast(self, event.why, "warning")
 
     @on(Failed)
     def _say_failed(self, event: Failed) -> None:

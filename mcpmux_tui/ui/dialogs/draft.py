@@ -32,8 +32,9 @@ from mcpmux_tui.model.server import SERVING, Health
 from mcpmux_tui.ui.content import counted, hanging, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keyboard import NotTaken
 from mcpmux_tui.ui.toasts import toast
-from mcpmux_tui.ui.widgets.plain_input import NotTaken, PlainArea, PlainInput
+from mcpmux_tui.ui.widgets.plain_input import PlainArea, PlainInput
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _INDENT: Final = 2
@@ -170,9 +171,9 @@ class DraftDialog(Dialog[DraftKept]):
     @on(NotTaken)
     def _not_taken(self, event: NotTaken) -> None:
         event.stop()
-        field = next((each for each in self.query(DraftField) if each.has_focus_within), None)
-        if field is not None:
-            field.say_wrong(event.why)
+        fields = self.query(DraftField)
+        focused = (each for each in fields if each.has_focus_within)
+        next(focused, fields.first()).say_wrong(event.why)
 
     def look(self) -> None:
         """Have the draft read, if it is another one by now."""
