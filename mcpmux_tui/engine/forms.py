@@ -46,7 +46,7 @@ def form_of(server: str, entry: Entry, folder: Path, *, copy_of: bool, name: str
     if spec.problem is not None:
         raise ControlError(
             f"The entry of {server} cannot be shown as a form. {spec.problem.reason}",
-            "E opens the file in your editor.",
+            "`Edit file` on the screen opens the file in your editor.",
         )
     remote = isinstance(spec.launch, HttpLaunch)
     if remote:
@@ -58,7 +58,7 @@ def form_of(server: str, entry: Entry, folder: Path, *, copy_of: bool, name: str
         raise ControlError(
             f"The entry of {server} cannot be shown as a form: the name `{one_line(odd, 40)}` holds"
             " a character that acts or hides.",
-            "E opens the file in your editor.",
+            "`Edit file` on the screen opens the file in your editor.",
         )
     return EntryForm(
         server=server,
@@ -143,7 +143,7 @@ def _target(form: EntryForm, entry: Entry) -> dict[tuple[str, ...], JsonValue]:
     if not words or not words[0].strip():
         raise Refused("target", "It is empty.")
     if _ADDRESS.match(words[0]):
-        raise Refused("target", "An address is another kind of server: a on the screen adds it.")
+        raise Refused("target", "An address is another kind of server: add it as one of its own.")
     hidden: dict[str, list[str]] = {}
     for where, word in _words(entry):
         if (masked := shown(form.server, where, word)) != word:

@@ -333,8 +333,8 @@ class Hub:
                 "state": Health.SIGNING_IN,
                 "since": step.since,
                 "summary": f"at {step.host}",
-                "detail": f"It waits for you at {step.host}. `c` shows the address again, and so"
-                f" does `mcpmux login {snapshot.name}`.",
+                "detail": f"It waits for you at {step.host}. `Sign in` on its row shows the address"
+                f" again, and so does `mcpmux login {snapshot.name}`.",
                 "action": suggested_action(Health.SIGNING_IN),
             }
         if (failure := self.sign_ins.failure(snapshot.name)) is not None:

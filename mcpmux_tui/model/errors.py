@@ -75,8 +75,8 @@ class InputMissing(McpmuxError):
         if trouble is None:
             super().__init__(
                 f"{count} {'is' if one else 'are'} missing: {', '.join(names)}.",
-                f"Enter {'it' if one else 'them'}: press `c` on its row, or run `mcpmux secret set"
-                f" {names[0]}`; or start mcpmux with {', '.join(variables or names)} set.",
+                f"Press `Enter values` on its row, or run `mcpmux secret set {names[0]}`; or start"
+                f" mcpmux with {', '.join(variables or names)} set.",
             )
         else:
             why = trouble.message.rstrip(".")
