@@ -5,7 +5,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
 
     cli/        the commands
     ui/         the terminal UI, alone in using Textual: app (a switchboard), screens/, dialogs/,
-                widgets/, keys and keymap, looks and theme, door (what all screens share)
+                widgets/, keys, keymap and keyboard (one key at a time), looks and theme, door (what
+                all screens share)
     engine/     joins the rooms: run (start-up, shut-down), hub (who knows whom, reload), fleet (the
                 servers), rows (what is shown of them), person (what people ask), doors (the
                 protocol's methods), offline (the work commands do without an engine)

@@ -19,7 +19,7 @@ from mcp.client.auth.utils import (
 )
 
 from mcpmux_tui.auth.challenge import Challenge, scope_list
-from mcpmux_tui.auth.exchange import is_protected
+from mcpmux_tui.auth.exchange import is_protected, written
 from mcpmux_tui.auth.failed import SignInFailed
 from mcpmux_tui.auth.fetch import Answer, Fetcher, shown
 from mcpmux_tui.auth.grant import Endpoints
@@ -246,7 +246,7 @@ def _elsewhere(issuer: str, endpoints: Endpoints) -> list[str]:
     """Endpoints on another site than their issuer (C5)."""
     own = urlsplit(issuer).hostname or ""
     return [
-        f"Its {kind} endpoint is at {urlsplit(address).hostname}, not at {own}."
+        f"Its {kind} endpoint is at {urlsplit(written(address)).hostname}, not at {own}."
         for kind, address in (
             ("token", endpoints.token),
             ("registration", endpoints.registration),

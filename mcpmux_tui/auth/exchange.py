@@ -99,6 +99,12 @@ def is_protected(url: str) -> bool:
     return parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host))
 
 
+def written(url: str) -> str:
+    """An address as it may be shown, copied and opened: ASCII alone, so nothing in it acts, hides
+    or looks like another name (other scripts in a host's name are punycode)."""
+    return str(httpx2.URL(url))
+
+
 async def post_form(
     url: str,
     form: Mapping[str, str],

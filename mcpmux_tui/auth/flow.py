@@ -132,7 +132,7 @@ class SignIn:
             concerns += tuple(f"Since the last sign-in: {each}." for each in moved)
         pending = Pending(
             address="",
-            host=one_line(urlsplit(found.endpoints.authorization).hostname or "", 200),
+            host=_host(found.endpoints.authorization),
             scopes=found.scopes,
             offered=found.scopes,
             concerns=concerns,
@@ -322,8 +322,8 @@ class SignIn:
         self._device = device
         return replace(
             pending,
-            address=one_line(str(address), 2_000),
-            host=one_line(urlsplit(str(address)).hostname or "", 200),
+            address=exchange.written(str(address))[:2_000],
+            host=_host(str(address)),
             code=one_line(code, 40),
         )
 
@@ -373,9 +373,12 @@ def _with_query(address: str, query: Mapping[str, str]) -> str:
     """The address with these parameters, its own others kept, written anew."""
     parts = urlsplit(address)
     own = [(name, value) for name, value in parse_qsl(parts.query) if name not in query]
-    return urlunsplit(
-        (parts.scheme, parts.netloc, parts.path, urlencode([*own, *query.items()]), "")
-    )
+    whole = (parts.scheme, parts.netloc, parts.path, urlencode([*own, *query.items()]), "")
+    return exchange.written(urlunsplit(whole))
+
+
+def _host(address: str) -> str:
+    return one_line(urlsplit(exchange.written(address)).hostname or "", 200)
 
 
 def _account(id_token: object) -> str | None:

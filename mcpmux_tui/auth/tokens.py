@@ -435,7 +435,7 @@ class TokenManager:
         return life
 
     def _required(self, what: str, *, scopes: tuple[str, ...] = ()) -> SignInRequired:
-        how = f"Sign in: press `c` on its row, or run `mcpmux login {self.server}`."
+        how = f"Press `Sign in` on its row, or run `mcpmux login {self.server}`."
         return SignInRequired(what, how, scopes=scopes)
 
     def _start_beside(self, work: Coroutine[None, None, None]) -> None:

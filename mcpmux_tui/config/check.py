@@ -15,6 +15,8 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Bytes of the environment that are no UTF-8 arrive as U+DC80-U+DCFF and leave as they came.
 _NOT_IN_PROCESS = re.compile(r"[\x00\ud800-\udc7f\udd00-\udfff]")
 _NOT_IN_HEADER = re.compile(r"[\x00\r\n\ud800-\udfff]")
+_SCOPES = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+"""RFC 6749, 3.3."""
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff\\]")
 
 
@@ -38,6 +40,8 @@ def launch_problem(launch: Launch) -> str | None:
                     return "A name in `headers` is not a header's name."
                 if _NOT_IN_HEADER.search(value):
                     return f"`headers.{name}` holds a line break or half a character."
+            if not all(map(_SCOPES.fullmatch, launch.oauth.scopes)):
+                return "`oauth.scopes` holds a character that no scope has."
             return None if url.startswith("${") else url_problem(url)
 
 

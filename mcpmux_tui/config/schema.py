@@ -320,7 +320,8 @@ def _in_plain_text(name: str, launch: Launch) -> Iterator[str]:
         named = ", ".join(f"`{shown_name(place)}`" for place in places[:_WARNED])
         more = f" and {len(places) - _WARNED} more" if len(places) > _WARNED else ""
         are, them = ("is a secret", "it") if len(places) == 1 else ("are secrets", "them")
-        yield f"{named}{more} {are} in plain text; m moves {them} to the keyring."
+        yield f"{named}{more} {are} in plain text; `To keyring` on the screen moves"
+        f" {them} to the keyring."
 
 
 def _secrets(text: str) -> Iterator[str]:

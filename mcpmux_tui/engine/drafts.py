@@ -328,7 +328,7 @@ def _entry(entries: Mapping[str, dict[str, object]], server: str) -> dict[str, o
     except KeyError:
         raise ControlError(
             f"There is no entry named {one_line(server)} in the config.",
-            "E opens the file in your editor.",
+            "`Edit file` on the screen opens the file in your editor.",
         ) from None
 
 

@@ -21,7 +21,7 @@ from mcpmux_tui.config.schema import server_spec
 from mcpmux_tui.control.protocol import HIDDEN, EntryForm
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.spec import HttpLaunch
-from mcpmux_tui.text import acting, exact
+from mcpmux_tui.text import acting, exact, one_line
 
 Entry = Mapping[str, object]
 
@@ -46,7 +46,7 @@ def form_of(server: str, entry: Entry, folder: Path, *, copy_of: bool, name: str
     if spec.problem is not None:
         raise ControlError(
             f"The entry of {server} cannot be shown as a form. {spec.problem.reason}",
-            "E opens the file in your editor.",
+            "`Edit file` on the screen opens the file in your editor.",
         )
     remote = isinstance(spec.launch, HttpLaunch)
     if remote:
@@ -54,6 +54,12 @@ def form_of(server: str, entry: Entry, folder: Path, *, copy_of: bool, name: str
     else:
         target, separator = shlex.join(shown(server, *each) for each in _words(entry)), "="
     pairs = _shown_pairs(server, entry, "headers" if remote else "env")
+    if odd := next((key for key in pairs if exact(key) != key), ""):
+        raise ControlError(
+            f"The entry of {server} cannot be shown as a form: the name `{one_line(odd, 40)}` holds"
+            " a character that acts or hides.",
+            "`Edit file` on the screen opens the file in your editor.",
+        )
     return EntryForm(
         server=server,
         copy_of=copy_of,
@@ -137,7 +143,7 @@ def _target(form: EntryForm, entry: Entry) -> dict[tuple[str, ...], JsonValue]:
     if not words or not words[0].strip():
         raise Refused("target", "It is empty.")
     if _ADDRESS.match(words[0]):
-        raise Refused("target", "An address is another kind of server: a on the screen adds it.")
+        raise Refused("target", "An address is another kind of server: add it as one of its own.")
     hidden: dict[str, list[str]] = {}
     for where, word in _words(entry):
         if (masked := shown(form.server, where, word)) != word:

@@ -88,8 +88,8 @@ def _signing_in(sign_ins: SignIns, snapshot: ServerSnapshot) -> dict[str, object
             "state": Health.SIGNING_IN,
             "since": step.since,
             "summary": f"at {step.host}",
-            "detail": f"It waits for you at {step.host}. `c` shows the address again, and so"
-            f" does `mcpmux login {snapshot.name}`.",
+            "detail": f"It waits for you at {step.host}. `Sign in` on its row shows the address"
+            f" again, and so does `mcpmux login {snapshot.name}`.",
             "action": suggested_action(Health.SIGNING_IN),
         }
     if (failure := sign_ins.failure(snapshot.name)) is not None:

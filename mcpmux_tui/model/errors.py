@@ -84,7 +84,7 @@ class InputMissing(McpmuxError):
                 variables = tuple(told[name] for name in self.entered)
                 hints.insert(
                     0,
-                    f"Enter {them}: press `c` on its row, or run `mcpmux secret set"
+                    f"Enter {them}: press `Enter values` on its row, or run `mcpmux secret set"
                     f" {self.entered[0]}`; or start mcpmux with {', '.join(variables)} set.",
                 )
             super().__init__(

@@ -188,7 +188,7 @@ class EngineSnapshot(Frozen):
         """What concerns the engine as a whole and is no error of its own, a sentence each."""
         notices = [
             *(
-                f"{each.summary} (A on the screen, or `mcpmux answer {each.id}`)"
+                f"{each.summary} (`Answer` on the screen, or `mcpmux answer {each.id}`)"
                 for each in self.questions
             ),
             *self.warnings,
@@ -197,13 +197,15 @@ class EngineSnapshot(Frozen):
             named = ", ".join(self.leftovers[:5])
             more = f" and {len(self.leftovers) - 5} more" if len(self.leftovers) > 5 else ""
             notices.insert(
-                0, f"Left behind by an earlier run: {named}{more}. K on the screen ends them."
+                0,
+                f"Left behind by an earlier run: {named}{more}. `End leftovers` on the screen ends"
+                " them.",
             )
         if self.offline:
             notices.insert(
                 0,
                 f"Offline: none of {self.offline} servers on other machines can be reached. They"
-                " are tried again by themselves; c on a row tries at once.",
+                " are tried again by themselves; `Retry` on a row tries at once.",
             )
         return tuple(notices)
 

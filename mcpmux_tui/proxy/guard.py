@@ -148,9 +148,10 @@ class Guard:
         how = "without the token" if given is None else "with a wrong token"
         return Refusal(
             401,
-            "This server needs mcpmux's token as `Authorization: Bearer ...`: `y` in mcpmux copies"
-            " a client's entry with it.",
-            f"{program(head)} came {how}: y copies a client's entry with it.",
+            "This server needs mcpmux's token as `Authorization: Bearer ...`: `Copy entry` on its"
+            " screen copies a client's entry with it.",
+            f"{program(head)} came {how}: `Copy entry` on the screen copies a client's entry with"
+            " it.",
             # No resource metadata: that would send clients into a sign-in that is not there.
             ((b"www-authenticate", b"Bearer"),),
         )

@@ -15,7 +15,6 @@ from textual import events, on
 from textual.command import Provider
 from textual.errors import NoWidget
 from textual.notifications import Notify
-from textual.widgets import Input
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
@@ -26,6 +25,7 @@ from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keyboard import Keyboard, NotTaken
 from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
@@ -92,6 +92,7 @@ class McpmuxApp(CrashGuard):
         self.detached = False
         self._titled = ""
         self._work = Tasks(self)
+        self._keyboard = Keyboard(self, self._work)
         self._watching: asyncio.Task[None] | None = None
         self._looks = Looks(self, theme=theme, glyphs=glyphs, animated=animated)
         self._door = Door(
@@ -163,7 +164,7 @@ class McpmuxApp(CrashGuard):
     @on(Go)
     def _go(self, event: Go) -> None:
         if not isinstance(self.screen, Page):
-            return  # A dialog was opened by a key right behind this one: it stays.
+            return  # A dialog has come up meanwhile: it stays.
         kinds: dict[str, type[Page]] = {
             "tools": ToolsScreen,
             "logs": LogsScreen,
@@ -193,13 +194,13 @@ class McpmuxApp(CrashGuard):
             self.push_screen(page)
 
     async def on_event(self, event: events.Event) -> None:
-        """Give a field what was typed before it had the keyboard, behind the key that opened it."""
-        if isinstance(event, events.Key) and event.is_forwarded and event.is_printable:
-            field = self.focused
-            if isinstance(field, Input) and event.character is not None:
-                # Nobody has used it: what is typed into a field does not come back from there.
-                field.insert_text_at_cursor(event.character)
-                return
+        """Take what is typed in its turn."""
+        if (
+            isinstance(event, events.Key | events.Paste)
+            and not event.is_forwarded
+            and not self._keyboard.lets_in(event)
+        ):
+            return
         if isinstance(event, events.MouseDown | events.MouseMove) and self._under_is_gone(event):
             # Textual looks for the parent of what is under the pointer, also where it has none.
             return
@@ -218,6 +219,10 @@ class McpmuxApp(CrashGuard):
     def on_notify(self, event: Notify) -> None:
         """Keep the toasts few."""
         make_room(self, event)
+
+    @on(NotTaken)
+    def _say_not_taken(self, event: NotTaken) -> None:
+        toast(self, event.why, "warning")
 
     @on(Failed)
     def _say_failed(self, event: Failed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,8 +14,9 @@ from textual.keys import REPLACED_KEYS, Keys, key_to_character
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
+from mcpmux_tui.model.server import Action
 from mcpmux_tui.text import one_line
-from mcpmux_tui.ui.keys import MOVES
+from mcpmux_tui.ui.keys import ANSWER, CONNECT, COPY, EDITOR, LEFTOVERS, MOVE, MOVES
 
 _OURS = "mcpmux_tui.ui"
 _ALWAYS = {"app.quit": "ctrl+q", "nav.back": "escape", "dialog.back": "escape"}
@@ -31,6 +33,11 @@ _KNOWN = frozenset(
 )
 _SHOWN = {"escape": "esc", "pageup": "pgup", "pagedown": "pgdn"}
 _LONGEST = 40
+_MENTION = re.compile(r"`([^`]+)` on (?:the screen|((?:its|a) row))")
+_NAMED = {action.label: CONNECT for action in Action} | {
+    key.label: key for key in (ANSWER, COPY, EDITOR, LEFTOVERS, MOVE)
+}
+"""What sentences of the engine, which knows no keys, name by its label."""
 
 
 def parse(text: str) -> str | None:
@@ -79,6 +86,19 @@ def set_anew(node: DOMNode, keys: str) -> str:
     other = {display(b.key): pressed[b.id] for b in _bindings(type(node)) if b.id in pressed}
     parts = (part.partition(" ") for part in keys.split("  "))
     return "  ".join(other.get(key, key) + space + label for key, space, label in parts)
+
+
+def with_keys(node: DOMNode, sentence: str) -> str:
+    """A sentence of the engine's with the key to press for what it names by its label."""
+    pressed = shown(node)
+
+    def key(mention: re.Match[str]) -> str:
+        if (named := _NAMED.get(mention[1])) is None:
+            return mention[0]
+        where = f" on {mention[2]}" if mention[2] else ""
+        return pressed.get(named.id, named.shown) + where
+
+    return _MENTION.sub(key, sentence)
 
 
 def _character(name: str) -> str | None:

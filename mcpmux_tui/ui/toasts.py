@@ -10,6 +10,7 @@ from textual.notifications import Notify
 
 from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.text import clean
+from mcpmux_tui.ui.keymap import with_keys
 
 _MOST = 3
 _SECONDS = {"information": 4.0, "warning": 6.0, "error": 60.0}
@@ -19,7 +20,9 @@ def toast(
     node: DOMNode, text: str, severity: Literal["information", "warning", "error"] = "information"
 ) -> None:
     """Show `text` as it stands; errors stay a minute or until esc."""
-    node.app.notify(clean(text), severity=severity, timeout=_SECONDS[severity], markup=False)
+    node.app.notify(
+        with_keys(node, clean(text)), severity=severity, timeout=_SECONDS[severity], markup=False
+    )
 
 
 def toast_error(node: DOMNode, error: McpmuxError) -> None:

@@ -66,6 +66,19 @@ class Visit:
         return await finishing
 
 
+@pytest.mark.behaviour("A7", "C1")
+async def test_where_one_signs_in_is_told_in_ascii_alone() -> None:
+    odd = "https://\u0430pple.example/\u202egro\x9b031m?next=\u200b"
+    async with running(EvilAs(metadata={"authorization_endpoint": odd})) as server:
+        visit = Visit(server)
+        pending = await visit.sign_in.begin()
+        visit.sign_in.close()
+        assert pending.host == "xn--pple-43d.example"
+        start = "https://xn--pple-43d.example/%E2%80%AEgro%C2%9B031m?next=%E2%80%8B&response_type="
+        assert pending.address.startswith(start)
+        assert pending.address.isascii()
+
+
 @pytest.mark.behaviour("C7", "C8", "C9", "LIB-F01", "LIB-F05", "LIB-F06")
 async def test_the_whole_circle_brings_tokens_that_the_server_accepts() -> None:
     async with running() as server:

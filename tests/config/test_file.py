@@ -461,6 +461,15 @@ def test_the_oauth_and_the_vault_table_are_read(tmp_path: Path) -> None:
         file.load(path, required=True)
 
 
+@pytest.mark.parametrize("odd", ["\\u001b]0;x", "r\\u202e", '\\"', "\\n"])
+def test_a_scope_that_is_none_is_a_fault_of_its_entry(odd: str, tmp_path: Path) -> None:
+    body = 'url = "https://x.example"\noauth = { scopes = ["read write", "%s"] }'
+    assert only(tmp_path, body % "${MORE}").problem is None
+    problem = only(tmp_path, body % odd).problem
+    assert problem is not None
+    assert problem.reason.endswith("`oauth.scopes` holds a character that no scope has.")
+
+
 @pytest.mark.behaviour("MUX-P10")
 def test_two_names_that_clients_could_not_tell_apart_are_named(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"

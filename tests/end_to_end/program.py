@@ -17,6 +17,7 @@ import termios
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any, Self
@@ -28,8 +29,9 @@ from mcpmux_tui.model.server import EngineSnapshot, exit_code
 from tests.fixtures.picture import ASKS_FOR_SYNC, SYNC, Picture
 
 ROOT = Path(__file__).resolve().parents[2]
-RAW_STDIO = ROOT / "tests" / "fixtures" / "raw_stdio.py"
-RAW_HTTP = ROOT / "tests" / "fixtures" / "raw_http.py"
+FIXTURES = ROOT / "tests" / "fixtures"
+RAW_STDIO = FIXTURES / "raw_stdio.py"
+RAW_HTTP = FIXTURES / "raw_http.py"
 LISTENING = "mcpmux listening on "
 LIMIT = 20.0
 _GONE = 0.15
@@ -127,6 +129,23 @@ class Home:
         for process in self.survivors():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+@contextmanager
+def fixture(home: Home, name: str, **switches: str) -> Iterator[str]:
+    """A script of tests/fixtures as a process of its own; the first line it prints."""
+    process = subprocess.Popen(
+        [sys.executable, str(FIXTURES / name)],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env=home.env | {"PYTHONPATH": str(ROOT)} | switches,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
 
 
 class Finished:

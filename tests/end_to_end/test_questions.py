@@ -35,7 +35,7 @@ async def test_a_question_of_no_call_waits_for_the_person_and_a_command_answers_
     with Served(home, "--port", "0") as served:
         eventually(lambda: len(questions(home)) == 1, 15, "the question")
         assert (
-            "town asks: Which city? (A on the screen, or `mcpmux answer 1`)"
+            "town asks: Which city? (`Answer` on the screen, or `mcpmux answer 1`)"
             in home.run("status", *config).err
         )
         shown = one_line(home.run("answer", *config).out)

@@ -7,38 +7,24 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 import pytest
 
-from tests.end_to_end.program import ROOT, Home, Served, Terminal, eventually
+from tests.end_to_end.program import FIXTURES, ROOT, Home, Served, Terminal, eventually, fixture
 from tests.end_to_end.wire import http_wire
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 
-
-@contextmanager
-def guarded(home: Home, **switches: str) -> Iterator[str]:
+def guarded(home: Home, **switches: str) -> AbstractContextManager[str]:
     """The address of a server that wants a sign-in; for `switches` see evil_as.py."""
-    server = subprocess.Popen(
-        [sys.executable, str(FIXTURES / "evil_as.py")],
-        stdout=subprocess.PIPE, text=True, cwd=FIXTURES.parents[1],
-        env=home.env | {"PYTHONPATH": str(FIXTURES.parents[1])} | switches,
-    )  # fmt: skip
-    assert server.stdout is not None
-    try:
-        yield server.stdout.readline().strip()
-    finally:
-        server.terminate()
-        server.wait(10)
-        server.stdout.close()
+    return fixture(home, "evil_as.py", **switches)
 
 
 def with_browser(home: Home) -> Path:
+    """Its log."""
     log = home.folder / "browser.log"
     home.env["BROWSER_LOG"] = str(log)
     home.env["BROWSER"] = f"{sys.executable} {FIXTURES / 'browser.py'}"

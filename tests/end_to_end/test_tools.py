@@ -59,6 +59,21 @@ def test_a_tool_is_tried_from_the_screen(home: Home) -> None:
         terminal.finish()
 
 
+def test_keys_in_one_piece_act_one_after_another(home: Home) -> None:
+    home.write(home.stdio("raw"))
+    with Terminal(home, "--port", "0", "--config", str(home.config)) as terminal:
+        terminal.wait_until_shown("1 connected")
+        terminal.press("4?")
+        terminal.wait_until_shown("half a page")
+        terminal.press("q")
+        terminal.wait_until_shown("space Pause")
+        terminal.press("/x\x7f\r2/ech4\x7fo\rq6/[proxy]\r")
+        terminal.wait_until_shown("by port in [proxy]")
+        terminal.wait_until_shown("!Animations")
+        terminal.press("q1q")
+        assert terminal.finish() == 0
+
+
 def test_the_doctor_says_what_mends_a_server_with_and_without_an_engine(home: Home) -> None:
     home.write(home.stdio("raw"), "[servers.missing]\ncommand = 'mcpmux-no-such-program'\n")
     config = ("--config", str(home.config))

@@ -215,6 +215,14 @@ async def test_a_form_changes_only_what_was_changed(tmp_path: Path, ring: FakeKe
         assert "# about b" in path.read_text()
 
 
+@pytest.mark.behaviour("A1")
+@pytest.mark.parametrize("table", ["command = 'x'\nenv", "url = 'https://h.example/mcp'\nheaders"])
+async def test_a_name_that_acts_is_not_put_into_a_form(table: str, tmp_path: Path) -> None:
+    async with running(tmp_path, f'[servers.a]\n{table} = {{ "A\\u009b31m" = "x" }}\n') as hub:
+        with pytest.raises(ControlError, match="cannot be shown as a form"):
+            await Person(hub).drafts.form("a", copy_of=False)
+
+
 async def test_a_form_that_is_wrong_or_late_changes_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, CONFIG, remote("r", "https://h.example/mcp")) as hub:
         drafts = Person(hub).drafts

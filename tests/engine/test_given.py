@@ -138,9 +138,9 @@ async def test_a_value_that_only_the_environment_gives_is_not_asked_for_in_vain(
     async with running(tmp_path, needs("a", A="${secret:A_X}", B="${env:B_X}")) as hub:
         waits = await comes(hub, Health.NEEDS_INPUT, "a")
         assert waits.missing == ("A_X", "B_X")
-        assert "Enter A_X: press `c` on its row" in waits.detail
+        assert "Enter A_X: press `Enter values` on its row" in waits.detail
         assert "MCPMUX_SECRET_A_X set. " + alone in waits.detail
-        assert (await hub.given.fields("a")).fields[1].description.startswith(alone)
+        assert (await Person(hub).given.fields("a")).fields[1].description.startswith(alone)
         (wrong,) = await give(hub, "a", B_X="typed")
         assert wrong.startswith(f"B_X: {alone}")
         assert await give(hub, "a", A_X="typed") == ()

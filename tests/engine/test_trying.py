@@ -52,12 +52,12 @@ async def test_a_call_to_a_server_that_is_away_says_so_and_one_on_its_way_is_wai
     async with running(tmp_path, entry("raw"), missing, off) as hub:
         wish = TryItem(key="a", server="raw", name="echo", arguments={"x": 1})
         assert row(hub, "raw").state is Health.CONNECTING
-        assert (await hub.trying.run(wish)).text == '{"x": 1}'
+        assert (await Person(hub).trying.run(wish)).text == '{"x": 1}'
         await comes(hub, Health.FAILED, "missing")
         with pytest.raises(ControlError, match=r"missing has failed \(command not found"):
-            await hub.trying.run(TryItem(key="b", server="missing", name="echo"))
+            await Person(hub).trying.run(TryItem(key="b", server="missing", name="echo"))
         with pytest.raises(ControlError, match="off is disabled") as caught:
-            await hub.trying.run(TryItem(key="c", server="off", name="echo"))
+            await Person(hub).trying.run(TryItem(key="c", server="off", name="echo"))
         assert caught.value.hint == "Enable it: `mcpmux enable off`."
 
 

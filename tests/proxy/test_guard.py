@@ -25,6 +25,7 @@ from tests.proxy.fakes import (
 from tests.proxy.wire import Answer, ask, connect, request
 
 HELLO = json.dumps(INITIALIZE).encode()
+COPIES = "`Copy entry` on the screen copies a client's entry with it."
 
 
 def assert_refused(answer: Answer, status: int) -> None:
@@ -477,7 +478,7 @@ async def test_what_was_refused_is_told_once_in_clean_sentences() -> None:
         for _ in range(3):
             await knock()
         assert list(proxy.knocks) == [
-            "A program came without the token: y copies a client's entry with it.",
+            f"A program came without the token: {COPIES}",
         ]
         assert len(told) == 1
         await knock(**{"User-Agent": "Cursor/1.2 (linux)"})
@@ -485,8 +486,8 @@ async def test_what_was_refused_is_told_once_in_clean_sentences() -> None:
         await knock(Origin="https://evil.com\x9b2J")
         await ask(proxy.port, request(proxy.port, HELLO, host="evil.com"))
         _, named, wrong, page, host = proxy.knocks
-        assert named == "Cursor/1.2 came without the token: y copies a client's entry with it."
-        assert wrong == "A program came with a wrong token: y copies a client's entry with it."
+        assert named == f"Cursor/1.2 came without the token: {COPIES}"
+        assert wrong == f"A program came with a wrong token: {COPIES}"
         assert "https://evil.com\ufffd2J" in page
         assert "evil.com" in host
         for n in range(20):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from mcpmux_tui.ui.app import McpmuxApp
@@ -46,6 +47,11 @@ class Driver:
             # Pilot's own press waits three times as long.
             self.app.post_message(events.Key(key, key if len(key) == 1 else None))
             await self.pilot.pause()
+
+    def type(self, text: str) -> None:
+        """Type all of this at once, as a terminal may send it: in one piece."""
+        for event in (*(parser := XTermParser()).feed(text), *parser.feed("")):
+            self.app.post_message(event)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mcpmux_tui.control.protocol import Entry, Found, ItemForm, Items, Outcome
+from mcpmux_tui import browser
+from mcpmux_tui.control.protocol import Entry, Found, ItemForm, Items, LoginStep, Outcome
 from mcpmux_tui.model.channel import Kind
 from mcpmux_tui.model.question import Field
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot
@@ -102,6 +103,31 @@ async def test_no_surface_gives_text_a_meaning(payload: str, tmp_path: Path) -> 
         await ui.pilot.pause()
         assert_harmless(ui)
         assert ui.toasts[-1].startswith("Added d")
+
+
+@pytest.mark.behaviour("A1", "A2", "A3", "C5")
+@pytest.mark.parametrize("payload", PAYLOADS)
+async def test_what_is_asked_before_a_sign_in_is_drawn_as_typed(
+    payload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "open_in_browser", lambda _: None)
+    engine = FakeEngine([server("a", Health.NEEDS_SIGN_IN)])
+    scopes = (payload, "read")
+    engine.step = LoginStep(
+        address="https://as.example/", host=f"h{payload}", scopes=scopes, offered=scopes,
+        concerns=(f"one{payload}", payload),
+    )  # fmt: skip
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        await ui.press("c")
+        await ui.shows("Before you sign in:")
+        await ui.shows("one")
+        assert_harmless(ui)
+        await ui.press("enter")
+        await ui.shows("Waiting for your browser")
+        assert_harmless(ui)
+        await ui.press("s")
+        await ui.shows("What may mcpmux do")
+        assert_harmless(ui)
 
 
 @pytest.mark.behaviour("A3", "A4")

@@ -9,11 +9,13 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.widgets import OptionList
 
+from mcpmux_tui.model.errors import SignInRequired
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.settings import UiChange, UiSettings
 from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.screens.settings import SettingsScreen
 from mcpmux_tui.ui.status import STYLES, UNICODE
+from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.server_list import ServerList
 from tests.ui.driving import Driver, driving
 from tests.ui.fake_engine import FakeEngine, every_state, server
@@ -175,6 +177,31 @@ async def test_who_has_no_servers_is_told_the_keys_set_anew(tmp_path: Path) -> N
     async with driving(engine, tmp_path) as ui:
         await ui.shows("f7  import the servers")
         assert "f8 copies the entry" in ui.text
+
+
+async def test_sentences_of_the_engine_name_the_keys_as_they_are_set(tmp_path: Path) -> None:
+    required = SignInRequired("Asks for a sign-in", "Press `Sign in` on its row.")
+    leaks = "`env.KEY` is a secret in plain text; `To keyring` on the screen moves it."
+    engine = FakeEngine(
+        [
+            server(
+                "a", Health.NEEDS_SIGN_IN, detail=str(required),
+                warnings=(leaks, "`No such thing` on the screen stays."),
+            )
+        ]
+    )  # fmt: skip
+    engine.update(leftovers=("npx",), offline=1)
+    async with driving(engine, tmp_path, size=(120, 40)) as ui:
+        for said in ("Press c on its row.", "; m moves it.", "K ends them.", "c on a row tries"):
+            await ui.shows(said)
+        await change(
+            ui, keys={"server.connect": ("z",), "server.secure": ("f4",), "app.leftovers": ("f6",)}
+        )
+        for said in ("Press z on its row.", "; f4 moves it.", "f6 ends them.", "z on a row tries"):
+            await ui.shows(said)
+        assert "`No such thing` on the screen stays." in ui.text
+        toast(ui.app, "`Edit file` on the screen opens the file in your editor.", "error")
+        await ui.shows("E opens the file in your editor.")
 
 
 async def test_keys_that_clash_are_named_in_the_banner_and_stay(tmp_path: Path) -> None:

@@ -525,13 +525,3 @@ async def test_a_click_on_a_message_that_has_just_gone_is_no_crash(tmp_path: Pat
             )
         await ui.press("2")
         await ui.until(lambda: isinstance(ui.app.screen, ToolsScreen))
-
-
-async def test_a_dialog_opened_right_behind_a_screen_s_key_stays(tmp_path: Path) -> None:
-    async with driving(offers(), tmp_path) as ui:
-        for key in "1?":
-            # As they come in one piece: the second is there before the first has led anywhere.
-            ui.app.post_message(events.Key("question_mark" if key == "?" else key, key))
-        await ui.shows("half a page")
-        await ui.press("1")
-        assert "half a page" in ui.text

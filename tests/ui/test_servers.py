@@ -398,7 +398,7 @@ async def test_what_an_earlier_run_left_is_a_banner_with_the_key_that_ends_it(
         await ui.press("K")
         assert "No earlier run left anything behind." in ui.text
         engine.update(leftovers=("node (pid 812)", "npx (pid 811)"))
-        await ui.until(lambda: "node (pid 812), npx (pid 811). K on the screen" in ui.text)
+        await ui.until(lambda: "node (pid 812), npx (pid 811). K ends them." in ui.text)
         await ui.press("K")
         await ui.until(lambda: "Left behind" not in ui.text)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from mcpmux_tui import browser
 from mcpmux_tui.model.errors import McpmuxError, UsageError
@@ -73,18 +73,12 @@ class AnswerDialog(Dialog[None]):
         rows = self._rows
         at = next((n + 1 for n, row in enumerate(rows) if row.input is self.focused), 0)
         if at < len(rows):
-            # At once, not by `focus`: what is typed next may be here already.
             self.set_focus(rows[at].input)
         elif rows:
             self.action_accept()
 
     def action_accept(self) -> None:
         """Send what was typed, if it fits."""
-        focused = self.focused
-        # Behind the keys that still wait for the field.
-        (focused if isinstance(focused, Input) else self).call_later(self._accept)
-
-    def _accept(self) -> None:
         wrong = [row for row in self._rows if not row.check()]
         if wrong:
             wrong[0].input.focus()

@@ -32,8 +32,9 @@ from mcpmux_tui.model.server import SERVING, Health
 from mcpmux_tui.ui.content import counted, hanging, line, plain
 from mcpmux_tui.ui.dialogs.dialog import Dialog
 from mcpmux_tui.ui.engine import Engine
+from mcpmux_tui.ui.keyboard import NotTaken
 from mcpmux_tui.ui.toasts import toast
-from mcpmux_tui.ui.widgets.plain_input import NotTaken, PlainArea, PlainInput
+from mcpmux_tui.ui.widgets.plain_input import PlainArea, PlainInput
 from mcpmux_tui.ui.widgets.scrolled import Scrolled
 
 _INDENT: Final = 2
@@ -162,7 +163,6 @@ class DraftDialog(Dialog[DraftKept]):
         editors = [each.editor for each in self.query(DraftField) if each.display]
         at = next((n + 1 for n, each in enumerate(editors) if each is self.focused), 0)
         if at < len(editors):
-            # At once, not by `focus`: what is typed next may be here already.
             self.set_focus(editors[at])
         else:
             # Enter alone never says yes: a paste may end with one.
@@ -171,9 +171,9 @@ class DraftDialog(Dialog[DraftKept]):
     @on(NotTaken)
     def _not_taken(self, event: NotTaken) -> None:
         event.stop()
-        field = next((each for each in self.query(DraftField) if each.has_focus_within), None)
-        if field is not None:
-            field.say_wrong(event.why)
+        fields = self.query(DraftField)
+        focused = (each for each in fields if each.has_focus_within)
+        next(focused, fields.first()).say_wrong(event.why)
 
     def look(self) -> None:
         """Have the draft read, if it is another one by now."""
@@ -269,16 +269,8 @@ class DraftDialog(Dialog[DraftKept]):
             toast(self, f"Look at what it says first; then {what}.", "warning")
         return None
 
-    def _behind_the_keys(self, work: str) -> None:
-        # What was typed before this key may still wait for its field.
-        focused = self.focused or self
-        focused.call_later(getattr(self, work))
-
     def action_test(self) -> None:
         """Connect to it, apart from everything else."""
-        self._behind_the_keys("_begin_test")
-
-    def _begin_test(self) -> None:
         if self._testing is not None and not self._testing.done():
             return
         if (draft := self._ready("ctrl+t tests it")) is not None:
@@ -302,9 +294,6 @@ class DraftDialog(Dialog[DraftKept]):
 
     def action_keep(self) -> None:
         """Put it into the config."""
-        self._behind_the_keys("_begin_keep")
-
-    def _begin_keep(self) -> None:
         if not self._keeping and (draft := self._ready(f"ctrl+s {self.VERB} it")) is not None:
             self._keeping = True
             self.tasks.start(self._keep(draft))

@@ -244,8 +244,8 @@ class SignInDialog(Dialog[None]):
 
 
 def _about(step: LoginStep) -> Content:
-    asks = f" It asks for: {', '.join(step.scopes)}." if step.scopes else ""
-    facts = [Content.assemble("You sign in at ", line(step.host, "bold $primary"), f".{asks}")]
+    asks = f". It asks for: {', '.join(step.scopes)}." if step.scopes else "."
+    facts = [Content.assemble("You sign in at ", line(step.host, "bold $primary"), whole(asks))]
     if step.code:
         facts.append(
             Content.assemble(

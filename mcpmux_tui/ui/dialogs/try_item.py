@@ -166,11 +166,6 @@ class TryDialog(Dialog[None]):
 
     def action_run(self) -> None:
         """Use the item."""
-        focused = self.focused
-        # Behind the keys that still wait for the field.
-        (focused if isinstance(focused, Input) else self).call_later(self._check)
-
-    def _check(self) -> None:
         found = self._form
         if found is None or self._calling:
             return

@@ -231,7 +231,6 @@ class ValuesDialog(Dialog[None]):
         here = self._row
         at = rows.index(here) + 1 if here is not None else 0
         if at < len(rows):
-            # At once, not by `focus`: what is typed next may be here already.
             self.set_focus(rows[at].input)
         else:
             self.action_save()
@@ -272,14 +271,6 @@ class ValuesDialog(Dialog[None]):
 
     def action_save(self) -> None:
         """Keep what was typed and have the server connect."""
-        typing = self._row
-        if typing is None:
-            self._collect()
-        else:
-            # Behind the keys that still wait for the field.
-            typing.input.call_later(self._collect)
-
-    def _collect(self) -> None:
         rows = self._rows
         typed = {row.field.name: row.input.value for row in rows if row.input.value}
         taken = tuple(row.field.name for row in rows if row.from_environment)

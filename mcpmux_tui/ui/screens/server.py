@@ -123,7 +123,7 @@ class ServerScreen(ServerPage):
     def _show_facts(self) -> None:
         if (server := self.selected) is None:
             return
-        shown = facts(server, self.door.glyphs, self.door.clock())
+        shown = facts(self, server, self.door.glyphs, self.door.clock())
         self.query_one("#server-title", Static).update(shown[0])
         proxy = self.door.snapshot.proxy.url if self.door.snapshot is not None else None
         if proxy:

@@ -7,6 +7,7 @@ from textual.widgets import Static
 
 from mcpmux_tui.model.server import EngineSnapshot
 from mcpmux_tui.ui.content import line
+from mcpmux_tui.ui.keymap import with_keys
 
 ENGINE_ENDED = "The mcpmux engine has ended: nothing is served any more. q quits."
 
@@ -28,7 +29,7 @@ class Banner(Static):
             snapshot.config_error,
         ]
         errors = [error for error in errors if error]
-        warnings = [*snapshot.notices, *proxy.knocks[-1:]]
+        warnings = [with_keys(self, each) for each in (*snapshot.notices, *proxy.knocks[-1:])]
         if self._told == (errors, warnings):
             return
         self._told = (errors, warnings)

@@ -132,7 +132,7 @@ class Catalog(Container):
                     after += len(page.items)
                     if not self._items:
                         self._items = list(items)
-                        self._arrange(0)
+                        self._arrange(self.lines.cursor)
                     if not page.items or after >= page.total:
                         break
                     if limit == _FIRST:

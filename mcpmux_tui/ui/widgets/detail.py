@@ -110,7 +110,7 @@ class DetailPane(Scrolled):
         if (server := self._server) is None:
             block.show(Content())
             return
-        block.show(Content("\n").join(facts(server, self._glyphs, self._clock())))
+        block.show(Content("\n").join(facts(self, server, self._glyphs, self._clock())))
 
     def _show_tools(self, server: ServerSnapshot, page: Items) -> None:
         block = self.query_one("#tools", Block)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.dom import DOMNode
 
 from mcpmux_tui.model.server import SERVING, Health, ServerSnapshot
 from mcpmux_tui.ui.content import line, plain, short_time
+from mcpmux_tui.ui.keymap import with_keys
 from mcpmux_tui.ui.status import STYLES, Glyphs
 
 _TRANSPORTS = {"stdio": "stdio", "http": "Streamable HTTP", "sse": "HTTP with SSE"}
 
 
-def facts(server: ServerSnapshot, glyphs: Glyphs, now: float) -> list[Content]:
+def facts(node: DOMNode, server: ServerSnapshot, glyphs: Glyphs, now: float) -> list[Content]:
     """State and reason, target, how it speaks, who is signed in, warnings."""
     dot = f" {glyphs.dot} "
     lines = [title(server, glyphs, now)]
@@ -27,8 +29,10 @@ def facts(server: ServerSnapshot, glyphs: Glyphs, now: float) -> list[Content]:
     if described := dot.join(part for part in about if part):
         lines.append(line(described, "$muted"))
     if detail := _detail(server):
-        lines.append(plain(detail))
-    lines += [Content.assemble(("! ", "bold $warning"), plain(w)) for w in server.warnings]
+        lines.append(plain(with_keys(node, detail)))
+    for warning in server.warnings:
+        said = plain(with_keys(node, warning))
+        lines.append(Content.assemble(("! ", "bold $warning"), said))
     return lines
 
 

@@ -39,7 +39,6 @@ class FilterBar(Horizontal):
     def open(self) -> None:
         """Take the keyboard."""
         self._show(True)
-        # At once, not by `focus`: what is typed next may be here already.
         self.screen.set_focus(self.query_one(Input))
 
     def keep(self) -> None:

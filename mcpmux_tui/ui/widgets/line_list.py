@@ -106,6 +106,9 @@ class LineList(ScrollView, Generic[T], can_focus=True):
 
     def move_to(self, index: int) -> None:
         """Put the cursor on the item of this place."""
+        if not self._items:
+            self._cursor = max(0, index)  # For what is still to come.
+            return
         index = max(0, min(index, len(self._items) - 1))
         if index != self._cursor:
             before, self._cursor = self._cursor, index

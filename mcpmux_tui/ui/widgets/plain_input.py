@@ -1,33 +1,11 @@
-"""Where a person types or pastes: what acts or hides is not taken, and said."""
+"""Where a person types or pastes an entry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
-
 from textual import events
-from textual.message import Message
 from textual.widgets import Input, TextArea
 
-from mcpmux_tui.text import acting
-
-LIMIT: Final = 64 * 1024
-"""Characters of one paste."""
-
-
-@dataclass
-class NotTaken(Message):
-    """What was pasted into a field is not in it; `why` is a sentence."""
-
-    why: str
-
-
-def _problem(text: str) -> str:
-    if len(text) > LIMIT:
-        return f"Not taken: it is longer than {LIMIT // 1024} KiB."
-    if escaped := acting(text):
-        return f"Not taken: it holds a character that acts or hides, {escaped}."
-    return ""
+from mcpmux_tui.ui.keyboard import lines
 
 
 class PlainInput(Input):
@@ -35,12 +13,6 @@ class PlainInput(Input):
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text, select_on_focus=False)
-
-    def _on_paste(self, event: events.Paste) -> None:
-        if why := _problem(_lines(event.text).partition("\n")[0]):
-            event.prevent_default()
-            event.stop()
-            self.post_message(NotTaken(why))
 
 
 class PlainArea(TextArea):
@@ -53,13 +25,4 @@ class PlainArea(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
-        text = _lines(event.text)
-        if why := _problem(text):
-            self.post_message(NotTaken(why))
-        else:
-            self.move_cursor(self.replace(text, *self.selection).end_location)
-
-
-def _lines(text: str) -> str:
-    # Terminals send a line break as the key that makes one.
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        self.move_cursor(self.replace(lines(event.text), *self.selection).end_location)

@@ -1,0 +1,122 @@
+"""Keys that come in one piece: each acts as if it had waited for the one before."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.widget import Widget
+from textual.widgets import Input, OptionList
+
+from mcpmux_tui.ui import keyboard
+from mcpmux_tui.ui.dialogs.add import AddDialog
+from mcpmux_tui.ui.dialogs.draft import DraftField
+from mcpmux_tui.ui.dialogs.help import HelpDialog
+from mcpmux_tui.ui.screens.logs import LogsScreen
+from mcpmux_tui.ui.screens.servers import ServersScreen
+from mcpmux_tui.ui.screens.settings import SettingsScreen
+from mcpmux_tui.ui.screens.tools import ToolsScreen
+from mcpmux_tui.ui.widgets.catalog import Catalog
+from tests.ui.driving import Driver, driving
+from tests.ui.fake_engine import FakeEngine, server
+
+ESC = "\x1b[27u"
+"""As terminals with the kitty protocol send it: no key that follows makes it another one."""
+
+
+async def ends_on(ui: Driver, *kinds: type[Widget]) -> None:
+    """Wait until these lie on one another, the last on top."""
+    await ui.until(lambda: tuple(map(type, ui.app.screen_stack)) == kinds)
+    await ui.pilot.pause()
+    assert tuple(map(type, ui.app.screen_stack)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("typed", "kinds"),
+    [
+        ("4?", (ServersScreen, LogsScreen, HelpDialog)),
+        ("?4", (ServersScreen, HelpDialog)),
+        ("?q4", (ServersScreen, LogsScreen)),
+        ("1a", (ServersScreen, AddDialog)),
+        ("4146", (ServersScreen, SettingsScreen)),
+        ("3 ", (ServersScreen,)),
+        (f"2{ESC}", (ServersScreen,)),
+        (f"6?{ESC}2", (ServersScreen, ToolsScreen)),
+        ("1?", (ServersScreen, HelpDialog)),
+        ("/b\r4", (ServersScreen, LogsScreen)),
+        (f"/b{ESC}2", (ServersScreen, ToolsScreen)),
+    ],
+)
+async def test_a_key_behind_one_that_leads_to_a_screen_is_that_screen_s(
+    typed: str, kinds: tuple[type[Widget], ...], tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        ui.type(typed)
+        await ends_on(ui, *kinds)
+
+
+async def test_what_is_typed_behind_the_filter_s_key_is_its_text(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a"), server("b"), server("abc")]), tmp_path) as ui:
+        ui.type("2/ab4\x1b[200~c q\x1b[201~\x7f")
+        await ui.until(lambda: ui.app.screen.query_one("#filter", Input).value == "ab4c ")
+        await ends_on(ui, ServersScreen, ToolsScreen)
+        ui.type(f"{ESC}1/ab\rr")
+        await ui.until(lambda: ui.engine.acts != [])
+        assert [name for name, _ in ui.engine.acts] == ["abc"]
+        assert ui.names == ["abc"]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_moves_behind_a_screen_s_key_count_there(answered: bool, tmp_path: Path) -> None:
+    engine = FakeEngine([server("a", tools=2), server("b", tools=2)])
+    async with driving(engine, tmp_path) as ui:
+        if not answered:
+            engine.gate.clear()
+        ui.type("2jj")
+        await ends_on(ui, ServersScreen, ToolsScreen)
+        engine.gate.set()
+
+        def place() -> tuple[str, str] | None:
+            item = ui.app.screen.query_one(Catalog).selected
+            return None if item is None else (item.server, item.name)
+
+        await ui.until(lambda: place() == ("b", "echo"))
+        ui.type("6j")
+        await ends_on(ui, ServersScreen, SettingsScreen)
+        first = ui.app.screen.query_one(OptionList).highlighted
+        ui.type("26jj")
+        await ends_on(ui, ServersScreen, SettingsScreen)
+        await ui.until(lambda: ui.app.screen.query_one(OptionList).highlighted == (first or 0) + 1)
+
+
+async def test_a_form_typed_in_one_piece_is_filled_in_field_by_field(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        ui.type("anpx x4\tname?\x1b[Zq")
+        await ui.until(
+            lambda: (
+                isinstance(ui.app.screen, AddDialog)
+                and [field.value for field in ui.app.screen.query(DraftField)]
+                == ["npx x4q", "name?"]
+            )
+        )
+
+
+async def test_a_screen_that_never_comes_to_rest_gets_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyboard, "_PATIENCE", 0.05)
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        rows = ui.app.screen.query("*").last()
+        restless = True
+
+        async def again() -> None:
+            if restless:
+                rows.call_later(again)
+            await asyncio.sleep(0)
+
+        rows.call_later(again)
+        ui.type("4?")
+        await ui.until(lambda: isinstance(ui.app.screen, HelpDialog))
+        restless = False
+        await ends_on(ui, ServersScreen, LogsScreen, HelpDialog)
