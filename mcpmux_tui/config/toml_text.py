@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import tomllib
+from collections.abc import Mapping
 
 import tomli_w
 from pydantic import JsonValue
@@ -32,6 +34,17 @@ def without(text: str, path: tuple[str, ...]) -> str | None:
                 kept.append(text[at : statement.start])
             at = _after_blank_line(text, statement.end)
     return "".join([*kept, text[at:]]) if kept else None
+
+
+def appended(text: str, tables: Mapping[str, object]) -> str | None:
+    """Put new tables at the end. Returns None where they cannot stand there."""
+    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    longer = text + gap + tomli_w.dumps(tables)
+    try:
+        tomllib.loads(longer)
+    except tomllib.TOMLDecodeError:
+        return None
+    return longer
 
 
 def with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> str | None:
@@ -86,7 +99,7 @@ def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"
-    import tomlkit  # as in `edit`
+    import tomlkit  # as in `roundtrip`
 
     return tomlkit.item(value).as_string()
 
