@@ -54,7 +54,7 @@ def changed(
         raise ConfigError(
             f"{shown(path)} could not be written: it holds a value that cannot be written back."
             " It is as before.",
-            "Check its permissions and the free space, then try again.",
+            "Change that value in your editor, then try again.",
             path=path,
         ) from error
 

@@ -247,6 +247,7 @@ def test_a_file_that_cannot_be_edited_stays_as_it_is(
     with pytest.raises(ConfigError, match=says) as caught:
         change(path)
     assert caught.value.hint
+    assert "permissions" not in caught.value.hint
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
