@@ -56,7 +56,7 @@ def with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> s
     header: tuple[str, ...] = ()
     for statement in statements(text):
         path = statement.path
-        if text[statement.start : statement.end].lstrip().startswith("["):
+        if statement.header:
             header = path
         elif header != table and (len(path) <= len(table) or path[: len(table)] != table):
             continue
@@ -80,7 +80,7 @@ def renamed(text: str, old: str, new: str) -> str:
     for statement in statements(text):
         # A header has the whole path, a key what comes after its header's.
         place = 1 - len(table)
-        if text[statement.start : statement.end].lstrip().startswith("["):
+        if statement.header:
             table, place = statement.path, 1
         if statement.path[:2] == ("servers", old) and place >= 0:
             keys = _KEY_PART.finditer(text, statement.start)
