@@ -38,7 +38,7 @@ def launch_problem(launch: Launch) -> str | None:
                     return "A name in `headers` is not a header's name."
                 if _NOT_IN_HEADER.search(value):
                     return f"`headers.{name}` holds a line break or half a character."
-            return None if url.startswith("${") else url_problem(url)
+            return None if url.startswith("${") else _url_problem(url)
 
 
 def _stdio_problem(launch: StdioLaunch) -> str | None:
@@ -62,7 +62,7 @@ def _texts(launch: StdioLaunch) -> Iterator[tuple[str, str]]:
         yield "env", name + text
 
 
-def url_problem(url: str) -> str | None:
+def _url_problem(url: str) -> str | None:
     """Say why `url` cannot be a server's address, or None; it may hold placeholders."""
     if not url:
         return "`url` is empty."

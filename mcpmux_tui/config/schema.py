@@ -50,7 +50,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
 
-class Tools(Table):
+class ToolsTable(Table):
     """`tools`: globs over a server's own tool names."""
 
     allow: list[str] = ["*"]
@@ -101,8 +101,8 @@ class Entry(Table):
     enabled: bool | None = Field(None, description="true or false")
     disabled: bool = Field(False, description="true or false")
     prefix: str | None = Field(None, description="text")
-    tools: Tools = Field(
-        default_factory=Tools, description="a table with the lists `allow` and `deny`"
+    tools: ToolsTable = Field(
+        default_factory=ToolsTable, description="a table with the lists `allow` and `deny`"
     )
     timeout: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 for no limit"
