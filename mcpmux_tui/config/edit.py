@@ -265,9 +265,14 @@ def _entry(servers: _Servers, name: str) -> object:
     try:
         return servers[name]
     except KeyError:
-        raise UsageError(
-            f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
-        ) from None
+        raise no_server(name) from None
+
+
+def no_server(name: str) -> UsageError:
+    """That none has this name."""
+    return UsageError(
+        f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
+    )
 
 
 def _table(servers: _Servers, name: str) -> dict[str, object]:

@@ -18,7 +18,6 @@ from pydantic import JsonValue
 
 from mcpmux_tui.config import edit
 from mcpmux_tui.config.file import entries, load, parse
-from mcpmux_tui.config.show import entry_text
 from mcpmux_tui.model.errors import ConfigError, UsageError
 from mcpmux_tui.model.spec import ServerSpec, StdioLaunch
 
@@ -360,24 +359,6 @@ def test_what_a_pattern_hides_is_not_offered_by_guesswork(tmp_path: Path) -> Non
     edit.offer_tool(path, "a", "set", True)
     (spec,) = load(path, required=True).servers
     assert spec.tools.allow == ("get_*", "set")
-
-
-@pytest.mark.behaviour("F9")
-def test_an_entry_is_shown_as_it_stands_without_its_secrets(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(
-        '# mine\n[servers.a]\ncommand = "x"\n'
-        'env = { API_KEY = "hunter2-secret", REF = "${secret:REF}", LEVEL = "info" }\n',
-        encoding="utf-8",
-    )
-    line, text = entry_text(path, "a")
-    assert line == 2
-    assert "hunter2" not in text
-    assert 'API_KEY = "****"' in text
-    assert 'REF = "${secret:REF}"' in text
-    assert 'LEVEL = "info"' in text
-    with pytest.raises(UsageError, match="no server named b"):
-        entry_text(path, "b")
 
 
 def changed(path: Path, name: str, changes: edit.Changes, new_name: str = "") -> None:
