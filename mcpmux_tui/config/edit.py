@@ -225,21 +225,6 @@ def rewrite(path: Path, name: str, change: Rewrite) -> tuple[bytes, bytes]:
     return _edit(path, in_entry)
 
 
-def put_back(path: Path, before: bytes, after: bytes) -> None:
-    """Put `before` in the place of `after`. Raises ConfigError where the file is another by now."""
-
-    def back(content: bytes) -> bytes:
-        if content != after:
-            raise ConfigError(
-                f"{shown(path)} was changed since; it is left so.",
-                "Change it back in your editor.",
-                path=path,
-            )
-        return before
-
-    update(path, back)
-
-
 def rewrite_entry(value: object, change: Rewrite, where: str = "") -> None:
     """Change every text in an entry, in place; those that stay the same stay untouched."""
     if isinstance(value, dict):
@@ -259,6 +244,21 @@ def _rewritten(item: object, change: Rewrite, where: str) -> str | None:
         return None
     text = change(where, str(item))
     return text if text != item else None
+
+
+def put_back(path: Path, before: bytes, after: bytes) -> None:
+    """Put `before` in the place of `after`. Raises ConfigError where the file is another by now."""
+
+    def back(content: bytes) -> bytes:
+        if content != after:
+            raise ConfigError(
+                f"{shown(path)} was changed since; it is left so.",
+                "Change it back in your editor.",
+                path=path,
+            )
+        return before
+
+    update(path, back)
 
 
 def _entry(servers: _Servers, name: str) -> object:
