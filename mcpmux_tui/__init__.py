@@ -18,7 +18,8 @@ speaks one small protocol over a private socket. Only `engine` knows more than o
                 transports stdio, http, sse; process, children, reaper (the watchdog), containers
     auth/       signing in, and tokens that renew themselves
     vault/      where secrets are kept: store, keyring backends, values by name, redact
-    config/     what the user wrote: schema, file, placeholders, resolve, plain secrets, reload plan
+    config/     what the user wrote: schema, file, placeholders, resolve, plain secrets, reload
+                plan; edits of it: edit (what they mean), roundtrip (the text), atomic (the file)
     activity/   what happened: each server's log
     importers/  other tools' configs, pasted text   clients/   the entry each client wants
     demo/       the built-in demo servers

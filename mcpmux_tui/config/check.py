@@ -42,7 +42,7 @@ def launch_problem(launch: Launch) -> str | None:
                     return f"`headers.{name}` holds a line break or half a character."
             if not all(map(_SCOPES.fullmatch, launch.oauth.scopes)):
                 return "`oauth.scopes` holds a character that no scope has."
-            return None if url.startswith("${") else url_problem(url)
+            return None if url.startswith("${") else _url_problem(url)
 
 
 def _stdio_problem(launch: StdioLaunch) -> str | None:
@@ -66,7 +66,7 @@ def _texts(launch: StdioLaunch) -> Iterator[tuple[str, str]]:
         yield "env", name + text
 
 
-def url_problem(url: str) -> str | None:
+def _url_problem(url: str) -> str | None:
     """Say why `url` cannot be a server's address, or None; it may hold placeholders."""
     if not url:
         return "`url` is empty."

@@ -52,7 +52,7 @@ class Value:
     spec: InputSpec | None = None
 
 
-class Nothing:
+class _Nothing:
     """Implements Stored where nobody gave any value."""
 
     async def value(self, name: str) -> str | None:
@@ -78,7 +78,7 @@ class Resolver:
         completed: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
     ) -> None:
         self._environ = environ
-        self._stored = stored or Nothing()
+        self._stored = stored or _Nothing()
         self._inputs = inputs
         self._hide = hide
         self._completed = completed

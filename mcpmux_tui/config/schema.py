@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mcpmux_tui.config.check import launch_problem, name_problem, plain_http_host
 from mcpmux_tui.config.placeholders import of_an_editor, references, strays, too_deep
 from mcpmux_tui.config.plain import plain_secrets
+from mcpmux_tui.config.resolve import texts
 from mcpmux_tui.model.inputs import looks_secret
 from mcpmux_tui.model.spec import (
     Deadlines,
@@ -49,7 +50,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
 
-class Tools(Table):
+class ToolsTable(Table):
     """`tools`: globs over a server's own tool names."""
 
     allow: list[str] = ["*"]
@@ -100,8 +101,8 @@ class Entry(Table):
     enabled: bool | None = Field(None, description="true or false")
     disabled: bool = Field(False, description="true or false")
     prefix: str | None = Field(None, description="text")
-    tools: Tools = Field(
-        default_factory=Tools, description="a table with the lists `allow` and `deny`"
+    tools: ToolsTable = Field(
+        default_factory=ToolsTable, description="a table with the lists `allow` and `deny`"
     )
     timeout: float = Field(
         300.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 for no limit"
@@ -259,7 +260,7 @@ def _launch(entry: Entry, folder: Path) -> Launch:
         )
     if problem := launch_problem(launch):
         raise _Refused(problem)
-    for text in _strings(launch):
+    for _, text, _ in texts(launch):
         if editors := of_an_editor(text):
             raise _Refused(
                 f"`{one_line(editors, 60)}` is filled by an editor, which has a folder open; mcpmux"
@@ -311,7 +312,7 @@ def _warnings(entry: Entry, launch: Launch) -> Iterator[str]:
             yield "`oauth` is not used: the `Authorization` header says who asks."
         if host := plain_http_host(launch.url):
             yield f"The connection to {one_line(host)} is not encrypted; use https:// if it can."
-    for stray in sorted({stray for text in _strings(launch) for stray in strays(text)}):
+    for stray in sorted({stray for _, text, _ in texts(launch) for stray in strays(text)}):
         yield f"`{one_line(stray)}` is no placeholder of mcpmux; it is passed on as written."
 
 
@@ -329,12 +330,3 @@ def _secrets(text: str) -> Iterator[str]:
     for reference in references(text):
         if reference.source == "secret" or looks_secret(reference.name):
             yield reference.name
-
-
-def _strings(launch: Launch) -> tuple[str, ...]:
-    match launch:
-        case StdioLaunch(command, args, env, cwd):
-            return (command, *args, *env.values(), cwd or "")
-        case HttpLaunch(url, headers, _, oauth):
-            client = (oauth.client_id, oauth.client_secret, oauth.client_metadata_url)
-            return (url, *headers.values(), *client)

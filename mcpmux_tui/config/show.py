@@ -8,12 +8,11 @@ from pathlib import Path
 
 import tomli_w
 
-from mcpmux_tui.config.edit import rewrite_entry
+from mcpmux_tui.config.edit import no_server, rewrite_entry
 from mcpmux_tui.config.file import SIZE_LIMIT, parse
 from mcpmux_tui.config.plain import plain_secret
-from mcpmux_tui.config.schema import shown_name
 from mcpmux_tui.model import textfile
-from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.model.errors import ConfigError
 
 _HIDDEN = "****"
 
@@ -27,7 +26,7 @@ def entry_text(path: Path, name: str) -> tuple[int | None, str]:
     try:
         document = parse(path, textfile.read(path, SIZE_LIMIT))
     except FileNotFoundError:
-        raise UsageError(f"There is no server named {shown_name(name)}.") from None
+        raise no_server(name) from None
     for entry in document.servers:
         if entry.name == name:
             shown = {document.key: {name: copy.deepcopy(entry.value)}}
@@ -38,7 +37,7 @@ def entry_text(path: Path, name: str) -> tuple[int | None, str]:
 
             rewrite_entry(shown[document.key][name], hidden)
             return entry.line, _written(path, document.form, shown)
-    raise UsageError(f"There is no server named {shown_name(name)}.")
+    raise no_server(name)
 
 
 def _written(path: Path, form: str, shown: dict[str, dict[str, object]]) -> str:

@@ -31,6 +31,7 @@ class Statement:
     """Offset after its last line's line feed."""
     line: int
     """Counted from 1."""
+    header: bool
 
 
 def statements(toml: str) -> Iterator[Statement]:
@@ -41,14 +42,15 @@ def statements(toml: str) -> Iterator[Statement]:
         start = toml.rfind("\n", 0, begin) + 1
         line += toml.count("\n", counted, start)
         counted = start
-        if toml[begin] == "[":
+        header = toml[begin] == "["
+        if header:
             at = _line_end(toml, begin)
             table = path = _path(tomllib.loads(toml[begin:at]))
         else:
             equals = _end(_KEY, toml, begin)
             path = (*table, *_path(tomllib.loads(toml[begin:equals] + "=0")))
             at = _value_end(toml, equals + 1)
-        yield Statement(path, start, at, line)
+        yield Statement(path, start, at, line, header)
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

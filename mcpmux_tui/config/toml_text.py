@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import tomllib
+from collections.abc import Mapping
 
 import tomli_w
 from pydantic import JsonValue
@@ -34,6 +36,17 @@ def without(text: str, path: tuple[str, ...]) -> str | None:
     return "".join([*kept, text[at:]]) if kept else None
 
 
+def appended(text: str, tables: Mapping[str, object]) -> str | None:
+    """Put new tables at the end. Returns None where they cannot stand there."""
+    gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
+    longer = text + gap + tomli_w.dumps(tables)
+    try:
+        tomllib.loads(longer)
+    except tomllib.TOMLDecodeError:
+        return None
+    return longer
+
+
 def with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> str | None:
     """Put a new key behind the others of a table, before what follows them.
 
@@ -43,7 +56,7 @@ def with_key(text: str, table: tuple[str, ...], key: str, value: JsonValue) -> s
     header: tuple[str, ...] = ()
     for statement in statements(text):
         path = statement.path
-        if text[statement.start : statement.end].lstrip().startswith("["):
+        if statement.header:
             header = path
         elif header != table and (len(path) <= len(table) or path[: len(table)] != table):
             continue
@@ -67,7 +80,7 @@ def renamed(text: str, old: str, new: str) -> str:
     for statement in statements(text):
         # A header has the whole path, a key what comes after its header's.
         place = 1 - len(table)
-        if text[statement.start : statement.end].lstrip().startswith("["):
+        if statement.header:
             table, place = statement.path, 1
         if statement.path[:2] == ("servers", old) and place >= 0:
             keys = _KEY_PART.finditer(text, statement.start)
@@ -86,7 +99,7 @@ def _value(value: JsonValue) -> str:
     if isinstance(value, dict):
         inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}"
-    import tomlkit  # as in `edit`
+    import tomlkit  # as in `roundtrip`
 
     return tomlkit.item(value).as_string()
 

@@ -13,7 +13,7 @@ _KEYS = 200
 _LONGEST = 60
 
 
-class UiTable(Table):
+class _UiTable(Table):
     """`[ui]`."""
 
     theme: str = Field("", description="the name of a theme")
@@ -32,20 +32,20 @@ def ui_settings(ui: object, keys: object) -> tuple[UiSettings, tuple[str, ...]]:
     return settings, tuple(warnings)
 
 
-def _ui(value: object, warnings: list[str]) -> UiTable:
+def _ui(value: object, warnings: list[str]) -> _UiTable:
     if not isinstance(value, dict):
         if value is not None:
             warnings.append(f"`[ui]` must be a table, not {kind(value)}; it is not used.")
-        return UiTable.model_validate({})
+        return _UiTable.model_validate({})
     right: dict[str, object] = {}
     for key, item in value.items():
         try:
-            UiTable.model_validate({key: item})
+            _UiTable.model_validate({key: item})
         except ValidationError as error:
-            warnings.append(f"In `[ui]`: {wrong_types(UiTable, error)} The default is used.")
+            warnings.append(f"In `[ui]`: {wrong_types(_UiTable, error)} The default is used.")
         else:
             right[key] = item
-    table = UiTable.model_validate(right)
+    table = _UiTable.model_validate(right)
     warnings += unknown_keys(table, " in `[ui]`")
     return table
 

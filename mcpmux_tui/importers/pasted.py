@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,14 +107,14 @@ def _servers(value: object) -> Iterator[tuple[str, object]]:
         case dict():
             for key in _TABLES:
                 if isinstance(inner := value.get(key), dict) and not _is_entry(value):
-                    yield from _servers(inner) if key == "mcp" else _named(inner)
+                    yield from _servers(inner) if key == "mcp" else inner.items()
                     return
             if _is_entry(value):
                 name = value.get("name")
                 yield name if isinstance(name, str) else "", value
                 return
             if value and all(isinstance(item, dict) for item in value.values()):
-                yield from _named(value)
+                yield from value.items()
                 return
         case list() if value and all(_is_entry(item) for item in value):
             for item in value:
@@ -124,10 +124,6 @@ def _servers(value: object) -> Iterator[tuple[str, object]]:
         "This JSON names no server. Known are `mcpServers`, `servers`, a name with an entry, and an"
         " entry with `command` or `url`."
     )
-
-
-def _named(table: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    yield from table.items()
 
 
 def _is_entry(value: object) -> bool:

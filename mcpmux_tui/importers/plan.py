@@ -9,10 +9,10 @@ from pathlib import PurePath
 from urllib.parse import urlsplit
 
 from mcpmux_tui.importers.source import FoundServer
+from mcpmux_tui.model.hosts import is_loopback
 
 NAME_LIMIT = 40
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LAUNCH_KEYS = ("command", "args", "env", "cwd", "url", "headers")
 
 
@@ -99,7 +99,7 @@ def _address(url: str) -> tuple[int | None, str] | None:
     """The port and the first part of the path of a loopback address."""
     try:
         parts = urlsplit(url)
-        if parts.hostname not in _LOOPBACK:
+        if not is_loopback(parts.hostname or ""):
             return None
         return parts.port, parts.path.strip("/").partition("/")[0]
     except ValueError:

@@ -62,7 +62,8 @@ class PlainFile:
         return {item: value for item, value in values.items() if isinstance(value, str)}
 
     def _write(self, values: dict[str, str]) -> None:
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        draft = self._path.with_name(f".{self._path.name}.draft")
+        # Under the lock nobody writes it: one that is there was left by a write that was cut short.
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
         try:

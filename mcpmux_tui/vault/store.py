@@ -69,7 +69,7 @@ class Vault:
     def passing(self) -> str:
         """Why what is written now does not outlive this process; empty where it does, and before
         the first use."""
-        return self.status if self._shaky else ""
+        return "" if self._backend is None or self._backend.lasting else self._backend.name
 
     def passing_names(self, prefix: str) -> tuple[str, ...]:
         """Without the prefix, the names of what is used here and does not outlive this process."""
@@ -80,11 +80,6 @@ class Vault:
             for item, value in self._cache.items()
             if value is not None and item.startswith(prefix)
         )
-
-    @property
-    def status(self) -> str:
-        """What is used, in a few words; empty before the first use."""
-        return "" if self._backend is None else self._backend.name
 
     async def keeps(self) -> str:
         """What keeps values over restarts, for people; empty where nothing does.

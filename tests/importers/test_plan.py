@@ -73,6 +73,7 @@ OWN = "http://127.0.0.1:4114/mcp"
         ({"url": "http://127.0.0.1:4114/mcp"}, True),
         ({"url": "http://localhost:4114/mcp/"}, True),
         ({"url": "http://[::1]:4114/mcp/github"}, True),
+        ({"url": "http://[0:0:0:0:0:0:0:1]:4114/mcp"}, True),
         ({"url": "http://127.0.0.1:4115/mcp"}, False),
         ({"url": "http://127.0.0.1:4114/other"}, False),
         ({"url": "https://x.example:4114/mcp"}, False),

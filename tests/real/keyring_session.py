@@ -51,7 +51,7 @@ async def main(folder: Path) -> dict[str, object]:
     first = vault(folder)
     await first.write("server/a", "one")
     await first.write("server/long", LONG)
-    said["status"] = first.status
+    said["keeps"] = await first.keeps()
     stop(daemon)
     daemon = start("--unlock", password="pass")
     second = vault(folder)

@@ -29,7 +29,7 @@ def test_secrets_outlive_a_restart_of_the_keyring_and_a_locked_one_is_known(
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {
-        "status": "keyring (Secret Service)",
+        "keeps": "keyring (Secret Service)",
         "kept": ["one", True],
         "deleted": None,
         "locked": "locked",

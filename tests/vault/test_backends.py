@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keyring.backend
@@ -97,6 +99,25 @@ def test_a_write_cut_short_leaves_the_old_value_whole_and_damage_is_noticed() ->
     with pytest.raises(VaultError) as met:
         parts.get("a")
     assert met.value.trouble == "damaged"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mcpmux_tui.vault.file import PlainFile
+
+os.fsync = lambda _: os._exit(9)
+PlainFile(Path(sys.argv[1])).set("server/a", "s3cret")
+"""
+
+
+def test_a_write_that_was_killed_leaves_no_secret_behind_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.toml"
+    done = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert done.returncode == 9
+    assert any("s3cret" in each.read_text(encoding="utf-8") for each in tmp_path.iterdir())
+    PlainFile(path).delete("server/a")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["secrets.toml", "secrets.toml.lock"]
 
 
 @pytest.mark.behaviour("F4", "F5")
