@@ -56,8 +56,8 @@ async def everyday(home: Home, program: str | None, rounds: int, seconds: float)
         idle = memory(pid)
         stdio = Peer(served.url, TOKEN, tool="s000__echo")
         measured = {
-            "direct": Measured(Peer(far)),
-            "stdio server": Measured(stdio, pid, lists=True),
+            "direct": Measured(Peer(far), agents=True),
+            "stdio server": Measured(stdio, pid, agents=True, lists=True),
             "stdio server, 2026 client": Measured(
                 Peer(served.url, TOKEN, tool="s000__echo", modern=True), pid
             ),

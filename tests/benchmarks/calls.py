@@ -20,6 +20,8 @@ class Figures:
 
     one: list[float] = field(default_factory=list)
     """Median milliseconds of a call, one at a time."""
+    agents: list[float] = field(default_factory=list)
+    """The same of calls as agents write them."""
     tail: list[float] = field(default_factory=list)
     """99th percentile over the median."""
     rate: list[float] = field(default_factory=list)
@@ -40,6 +42,7 @@ class Measured:
     pid: int | None = None
     connections: Sequence[Asks] = ()
     """Open ones; else 32 are opened for each round."""
+    agents: bool = False
     big: bool = True
     lists: bool = False
     stopped: bool = False
@@ -66,6 +69,9 @@ class Measured:
         took = await one_at_a_time(one, small, seconds)
         figures.one.append(median(took) * 1e3)
         figures.tail.append(took[int(len(took) * 0.99)] / median(took))
+        if self.agents:
+            took = await one_at_a_time(one, small, seconds, *peer.agents_calls())
+            figures.agents.append(median(took) * 1e3)
         if len(connections) > 1:
             before = cpu(self.pid) if self.pid else 0.0
             figures.rate.append(await at_once(connections, small, seconds))
@@ -102,6 +108,9 @@ def rows(measured: Mapping[str, Measured], hub: Mapping[str, Measured]) -> Itera
             shown, goal, missed = at_most(median(ours.tail), 2, "x")
             other = f"{median(theirs.tail):.1f} x" if theirs else ""
             yield Row("— its 99th percentile to its median", "", shown, other, goal, missed)
+            shown = f"{ratio(ours.agents, direct.agents):.1f} x"
+            direct_agents = f"{median(direct.agents):.3f} ms"
+            yield Row("— as agents write it, with progress tokens", direct_agents, shown, "")
         yield _rate(name, ours, direct, theirs, share)
         if ours.cpu and name != "HTTP server":
             shown, goal, missed = at_most(median(ours.cpu), 0.04, "s", 3)

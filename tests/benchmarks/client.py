@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import time
@@ -223,6 +224,20 @@ class Peer:
         """A call of `echo`."""
         return self.request("tools/call", {"name": tool or self.tool, "arguments": {"text": text}})
 
+    def agents_calls(self) -> list[bytes]:
+        """Calls of 1 to 200 bytes as coding agents write them: each wants to hear of progress."""
+        return [
+            self.request(
+                "tools/call",
+                {
+                    "name": self.tool,
+                    "arguments": {"text": "x" * (1 + number % 200)},
+                    "_meta": {"agent/toolUseId": f"toolu_{number:024}", "progressToken": number},
+                },
+            )
+            for number in range(1000)
+        ]
+
     def request(self, method: str, params: Mapping[str, object] | None = None) -> bytes:
         """One request, as its connections take it."""
         members = dict(params or {})
@@ -292,12 +307,15 @@ def message(method: str, params: Mapping[str, object]) -> bytes:
     return json.dumps(request, separators=(",", ":")).encode()
 
 
-async def one_at_a_time(connection: Asks, request: bytes, seconds: float) -> list[float]:
-    """Seconds each call took, sorted."""
+async def one_at_a_time(
+    connection: Asks, request: bytes, seconds: float, *more: bytes
+) -> list[float]:
+    """Seconds each call took, sorted; `more` take turns with `request`."""
     took: list[float] = []
+    requests = itertools.cycle((request, *more))
     end = time.perf_counter() + seconds
     while (start := time.perf_counter()) < end:
-        await connection.ask(request)
+        await connection.ask(next(requests))
         took.append(time.perf_counter() - start)
     return sorted(took)
 
