@@ -174,17 +174,16 @@ def answer(terminal: Terminal, key: str, text: str) -> float:
     start = time.monotonic()
     terminal.press(key)
     terminal.wait_for(text)
-    return 1000 * (time.monotonic() - start)
+    took = 1000 * (time.monotonic() - start)
+    pause(terminal, 0.1)  # What else it draws is no answer to the next key.
+    return took
 
 
 def answers(
     terminal: Terminal, what: str, keys: tuple[str, str], text: Callable[[int], str], most: float
 ) -> Row:
     """How soon each of two keys is answered, in turn, with what `text` says of the press."""
-    took = []
-    for n in range(PRESSES):
-        took.append(answer(terminal, keys[n % 2], text(n)))
-        pause(terminal, 0.1)
+    took = [answer(terminal, keys[n % 2], text(n)) for n in range(PRESSES)]
     return row(what, statistics.median(took), "ms", most, max(took))
 
 
@@ -281,7 +280,7 @@ def big(home: Home) -> list[Row]:
         while time.monotonic() - start < (3 if shown else 15):
             digit = str(len(took) % 10)
             took.append(answer(terminal, f"{digit}", digit))
-            if not shown and b"done in" in terminal.output:
+            if not shown and b"Done in" in terminal.output:
                 shown = time.monotonic() - start
         raw = answer(terminal, "\x14", "ctrl+t Pretty")
         quit_(terminal)
