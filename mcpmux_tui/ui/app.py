@@ -20,6 +20,7 @@ from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
+from mcpmux_tui.ui.commands import Palette
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.dialogs.themes import ThemeDialog
@@ -163,8 +164,6 @@ class McpmuxApp(CrashGuard):
 
     @on(Go)
     def _go(self, event: Go) -> None:
-        if not isinstance(self.screen, Page):
-            return  # A dialog has come up meanwhile: it stays.
         kinds: dict[str, type[Page]] = {
             "tools": ToolsScreen,
             "logs": LogsScreen,
@@ -183,7 +182,9 @@ class McpmuxApp(CrashGuard):
         self._lead_to(ServerScreen(self._door, event.server, event.tab))
 
     def _lead_to(self, page: Page | None) -> None:
-        """Show a screen over home; None: home itself."""
+        """Show a screen over home; None: home itself. A dialog that came up meanwhile stays."""
+        if not isinstance(self.screen, Page):
+            return
         away = self.screen is not self._home
         if page is None:
             if away:
@@ -239,6 +240,11 @@ class McpmuxApp(CrashGuard):
         if not native or in_tmux():
             self.copy_to_clipboard(text)
         return "copied" if native else "copied (if your terminal allows)"
+
+    def action_command_palette(self) -> None:
+        """Show every action and server by name."""
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id=Palette.ID))
 
     def action_choose_theme(self) -> None:
         """Choose a theme; it is remembered."""
