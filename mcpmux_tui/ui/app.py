@@ -49,6 +49,8 @@ class Left:
     """For the shell."""
     detached: bool = False
     """The engine is to go on, though this door started it."""
+    ended: bool = False
+    """The engine had ended before."""
 
 
 async def run(engine: Engine, *, owner: bool, state: Path) -> Left:
@@ -67,7 +69,7 @@ async def run(engine: Engine, *, owner: bool, state: Path) -> Left:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
-    return Left(app.return_code or 0, detached=app.detached)
+    return Left(app.return_code or 0, detached=app.detached, ended=app.ended)
 
 
 class McpmuxApp(CrashGuard):
@@ -105,6 +107,11 @@ class McpmuxApp(CrashGuard):
             state=state,
         )
         self._home = ServersScreen(self._door)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the engine tells nothing any more."""
+        return self._door.ended
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's, with our own."""
@@ -195,7 +202,9 @@ class McpmuxApp(CrashGuard):
             self.push_screen(page)
 
     async def on_event(self, event: events.Event) -> None:
-        """Take what is typed in its turn."""
+        """Take what is typed in its turn, and nothing any more once the person has left."""
+        if isinstance(event, events.InputEvent) and self.return_code is not None:
+            return
         if (
             isinstance(event, events.Key | events.Paste)
             and not event.is_forwarded
@@ -243,8 +252,8 @@ class McpmuxApp(CrashGuard):
 
     def action_command_palette(self) -> None:
         """Show every action and server by name."""
-        if not Palette.is_open(self):
-            self.push_screen(Palette(id=Palette.ID))
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_choose_theme(self) -> None:
         """Choose a theme; it is remembered."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -66,9 +66,6 @@ class Commands(Provider):
 
 class Palette(CommandPalette):
     """Textual's, but a list that is not laid out yet is not moved in: that is a KeyError there."""
-
-    ID: ClassVar[str] = "--command-palette"
-    """By which Textual tells that it is open."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key acts now."""

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from textual.content import Content
+from textual.widgets import Static
 
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, SCREEN, TOGGLE, Context
-from mcpmux_tui.ui.status import ASCII
+from mcpmux_tui.ui.status import ASCII, UNICODE
 from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.key_bar import KeyBar, hints
 from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
@@ -428,8 +429,25 @@ async def test_rows_without_an_engine_are_grey_and_counted_no_more(tmp_path: Pat
         await ui.shows("The mcpmux engine has ended")
         assert ui.lines[0].strip() == "mcpmux"
         assert "try 3 in" not in ui.text
+        assert "●" not in ui.text
+        assert "connected" not in ui.text
         for cells in ui.app.query_one(ServerList)._drawn.values():
+            assert (cells.glyph, cells.word) == (UNICODE.none, "unknown")
             assert {str(span.style) for span in cells.draw().spans} == {"$muted"}
+
+
+async def test_a_server_seen_closely_is_of_unknown_state_without_an_engine(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("enter")
+        await ui.shows("alone, under")
+        assert "● connected" in ui.text
+        ui.engine.end()
+        await ui.shows(f"a  {UNICODE.none} unknown")
+        assert "alone, under" not in ui.text
+        assert "up 2m" not in ui.text
+        title = ui.app.screen.query_one("#server-title", Static).content
+        assert isinstance(title, Content)
+        assert {str(span.style) for span in title.spans} == {"$muted"}
 
 
 async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
