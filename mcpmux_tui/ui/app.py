@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
+from textual.binding import BindingType
 from textual.command import Provider
 from textual.errors import NoWidget
 from textual.notifications import Notify
@@ -27,6 +28,7 @@ from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keyboard import Keyboard, NotTaken
+from mcpmux_tui.ui.keys import SUSPEND
 from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
@@ -36,7 +38,7 @@ from mcpmux_tui.ui.screens.settings import Choose, SettingsScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Failed, Tasks
-from mcpmux_tui.ui.terminal import TerminalDriver
+from mcpmux_tui.ui.terminal import TerminalDriver, shell_waits
 from mcpmux_tui.ui.theme import inks
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
@@ -77,6 +79,7 @@ class McpmuxApp(CrashGuard):
 
     TITLE = "mcpmux"
     CSS_PATH = ["styles/pages.tcss", "styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
+    BINDINGS: ClassVar[list[BindingType]] = [SUSPEND.binding]
     # Each screen brings its own commands.
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = set()
 
@@ -254,6 +257,17 @@ class McpmuxApp(CrashGuard):
         """Show every action and server by name."""
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
+
+    def action_suspend_process(self) -> None:
+        """Give the terminal back to the shell until `fg`; the servers run on."""
+        if self._driver is not None and self._driver.can_suspend and shell_waits():
+            super().action_suspend_process()
+        else:
+            toast(self, "No shell is behind this window to go to.", "warning")
+
+    @on(TerminalDriver.SignalResume)
+    def _draw_again(self) -> None:
+        self.refresh(layout=True)
 
     def action_choose_theme(self) -> None:
         """Choose a theme; it is remembered."""
