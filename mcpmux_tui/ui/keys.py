@@ -316,6 +316,8 @@ def toggle(server: ServerSnapshot) -> Action:
     return Action.ENABLE if server.state is Health.DISABLED else Action.DISABLE
 
 
+WHERE_IT_APPLIES = (LOG_OUT,)
+"""What most servers never need: the footer has it only where it does something."""
 _WITHOUT_ENGINE = (
     FILTER, SORT, BACK, LEAVE, PALETTE, THEME, SUSPEND, HELP, QUIT, QUIT_ANYWHERE, MAXIMISE,
     TAB_NEXT, TAB_PREVIOUS, CHANGE, *_SCREENS, *LOG_KEYS, COPY_NAME,

@@ -119,6 +119,20 @@ async def test_a_page_key_before_the_palette_has_lines_is_no_crash(
         await ui.until(lambda: ui.app.screen.query_one(CommandList).highlighted not in (None, 0))
 
 
+async def test_the_palette_opens_again_while_it_is_on_its_way_out(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        for _ in range(20):
+            ui.app.action_command_palette()
+            first = ui.app.screen
+            await ui.until(lambda first=first: first.is_mounted)  # type: ignore[misc]
+            first.dismiss(None)
+            ui.app.action_command_palette()
+            assert isinstance(ui.app.screen, Palette)
+            assert ui.app.screen is not first
+            ui.type(ESC)
+            await ends_on(ui, ServersScreen)
+
+
 async def test_a_page_key_in_a_list_without_a_size_is_no_crash(tmp_path: Path) -> None:
     async with driving(FakeEngine([server("a")]), tmp_path) as ui:
         await ui.press("6")

@@ -16,6 +16,7 @@ from mcpmux_tui.model.errors import ControlError, UsageError
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
+from mcpmux_tui.ui.toasts import toast
 from tests.ui.driving import Driver, driving
 from tests.ui.fake_engine import NOW, FakeEngine, server
 
@@ -163,6 +164,19 @@ async def test_a_text_typed_blindly_agrees_to_nothing(tmp_path: Path, opened: li
         await driver.shows("Waiting for your browser")
 
 
+async def test_a_message_leaves_the_keys_of_a_dialog_in_view(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    async with driving(wants_sign_in(), tmp_path) as driver:
+        await driver.press("c")
+        await driver.shows("Waiting for your browser")
+        keys = next(line for line in driver.lines if "y Copy link" in line)
+        for number in range(2):
+            toast(driver.app, f"message {number} " + "that is rather long " * 6, "error")
+        await driver.shows("message 1")
+        assert keys in driver.lines
+
+
 async def test_an_address_of_another_sign_in_is_said(tmp_path: Path, opened: list[str]) -> None:
     engine = wants_sign_in()
     async with driving(engine, tmp_path) as driver:
@@ -271,6 +285,7 @@ async def test_o_logs_out_after_a_yes(tmp_path: Path) -> None:
     )
     async with driving(engine, tmp_path, size=(120, 40)) as driver:
         await driver.shows("as ada@example.com, token renews in 41m")
+        assert "o Log out" in driver.footer
         await driver.press("o")
         await driver.shows("Log out of acme?")
         await driver.press("escape")
@@ -280,6 +295,7 @@ async def test_o_logs_out_after_a_yes(tmp_path: Path) -> None:
         assert driver.toasts == ["Logged out of acme. Its authorization server was not told."]
         assert engine.logged_out == ["acme"]
         await driver.go_to("free")
+        assert "o Log out" not in driver.footer
         await driver.press("o")
         await driver.until(lambda: len(driver.toasts) == 2)
         assert driver.toasts[-1] == "Nobody is signed in to free."
