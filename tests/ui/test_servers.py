@@ -458,6 +458,7 @@ async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> N
             toast(ui.app, f"a toast: {severity}", severity)
         await ui.shows("a toast: error")
         assert ui.text.isascii()
+        ui.app.clear_notifications()
         await ui.press("question_mark")
         await ui.shows("half a page")
         assert ui.text.isascii()
