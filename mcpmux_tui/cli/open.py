@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -50,7 +51,11 @@ async def _open(options: Options) -> int:
     deadline = asyncio.get_running_loop().time() + _ATTACH_LIMIT
     while True:
         if (client := await _running(options)) is not None:
-            return (await _show(client, options, owner=False)).code
+            left = await _show(client, options, owner=False)
+            if left.ended:
+                where = f"It wrote to {options.log}, or to the terminal of `mcpmux serve`."
+                raise _ended("has ended", where)
+            return left.code
         # The engine takes as long to start as the screen to import.
         importing = asyncio.create_task(asyncio.to_thread(import_module, "mcpmux_tui.ui.app"))
         try:
@@ -67,17 +72,32 @@ async def _open(options: Options) -> int:
 
 
 async def _own(engine: EngineProcess, options: Options) -> int:
-    detached = False
+    detached = ended = False
     try:
         left = await _show(await Client.connect(options.folder), options, owner=True)
-        detached = left.detached
-        return left.code
+        detached, ended = left.detached, left.ended
     finally:
         # The window may be closed already.
         with contextlib.suppress(OSError):
-            click.echo(_GOES_ON if detached else "Stopping the servers…", err=True)
-        if not detached:
-            await engine.stop()
+            if not ended:
+                click.echo(_GOES_ON if detached else "Stopping the servers…", err=True)
+        code = 0 if detached else await engine.stop()
+    if ended:
+        # A demo that was stopped takes its folder with it.
+        raise _ended(_how(code), f"Its log is {options.log}." if options.log.exists() else "")
+    return left.code
+
+
+def _how(code: int) -> str:
+    """How the engine's process ended; `code` as subprocess gives it."""
+    if code < 0:
+        return f"was ended by signal {-code} ({signal.strsignal(-code)})"
+    return f"ended with code {code}" if code else "was stopped"
+
+
+def _ended(how: str, hint: str) -> McpmuxError:
+    """Why the screen had nothing to show any more."""
+    return McpmuxError(f"The mcpmux engine {how}: nothing is served any more.", hint)
 
 
 async def _running(options: Options) -> Client | None:

@@ -26,6 +26,8 @@ from mcpmux_tui.model.server import (
 from mcpmux_tui.text import one_line
 
 STOP_LIMIT = 10.0
+_LOOK = 0.05
+"""Seconds between two looks at a process."""
 _NOT_UP = NEEDS_A_PERSON | {Health.DISABLED, Health.FAILED}
 
 
@@ -141,10 +143,14 @@ async def _stop(folder: Path) -> None:
     import psutil  # here: no other command needs it
 
     try:
-        await asyncio.to_thread(psutil.Process(pid).wait, STOP_LIMIT)
+        async with asyncio.timeout(STOP_LIMIT):
+            engine = psutil.Process(pid)
+            # A mcpmux that ctrl+z has stopped reaps nobody, and nothing tells of another's child.
+            while engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK)
     except psutil.NoSuchProcess:
         pass
-    except psutil.TimeoutExpired:
+    except TimeoutError:
         raise ControlError(
             f"The engine (pid {pid}) did not end within {STOP_LIMIT:g} seconds."
         ) from None

@@ -23,7 +23,7 @@ def main() -> int:
     options = Options.model_validate_json(sys.argv[1])
     try:
         options.instance.prepare()
-        logs.to_file(options.folder / "engine.log")
+        logs.to_file(options.log)
         return asyncio.run(run(options, started=_tell_owner, owned=True))
     except McpmuxError as error:
         _say(error)

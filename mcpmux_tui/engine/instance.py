@@ -137,6 +137,11 @@ class Options(Frozen):
         """The instance to run."""
         return Instance(self.config, self.required, self.folder)
 
+    @property
+    def log(self) -> Path:
+        """Where an engine of its own writes what happens."""
+        return self.folder / "engine.log"
+
 
 class InstanceLock:
     """Held by the one engine of an instance; freed by the system however the engine ends."""

@@ -50,7 +50,7 @@ class EngineProcess:
             await engine.stop()
             raise ControlError(
                 "The engine did not start.",
-                f"Its log is {options.folder / 'engine.log'}.",
+                f"Its log is {options.log}.",
             ) from error
         if started.error is not None:
             await engine.stop()

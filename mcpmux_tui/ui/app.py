@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
+from textual.binding import BindingType
 from textual.command import Provider
 from textual.errors import NoWidget
 from textual.notifications import Notify
@@ -20,12 +21,14 @@ from mcpmux_tui.model.errors import McpmuxError
 from mcpmux_tui.model.server import EngineSnapshot, Health, ProxySnapshot
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.ui.clipboard import copy_natively, in_tmux
+from mcpmux_tui.ui.commands import Palette
 from mcpmux_tui.ui.crash import CrashGuard, describe
 from mcpmux_tui.ui.dialogs.confirm import QuitDialog
 from mcpmux_tui.ui.dialogs.themes import ThemeDialog
 from mcpmux_tui.ui.door import Door
 from mcpmux_tui.ui.engine import Engine
 from mcpmux_tui.ui.keyboard import Keyboard, NotTaken
+from mcpmux_tui.ui.keys import SUSPEND
 from mcpmux_tui.ui.looks import Looks, filter_colours
 from mcpmux_tui.ui.screens.logs import LogsScreen
 from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer, Page
@@ -35,7 +38,7 @@ from mcpmux_tui.ui.screens.settings import Choose, SettingsScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
 from mcpmux_tui.ui.status import Glyphs
 from mcpmux_tui.ui.tasks import Failed, Tasks
-from mcpmux_tui.ui.terminal import TerminalDriver
+from mcpmux_tui.ui.terminal import TerminalDriver, shell_waits
 from mcpmux_tui.ui.theme import inks
 from mcpmux_tui.ui.toasts import make_room, toast, toast_error
 
@@ -48,6 +51,8 @@ class Left:
     """For the shell."""
     detached: bool = False
     """The engine is to go on, though this door started it."""
+    ended: bool = False
+    """The engine had ended before."""
 
 
 async def run(engine: Engine, *, owner: bool, state: Path) -> Left:
@@ -66,7 +71,7 @@ async def run(engine: Engine, *, owner: bool, state: Path) -> Left:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
-    return Left(app.return_code or 0, detached=app.detached)
+    return Left(app.return_code or 0, detached=app.detached, ended=app.ended)
 
 
 class McpmuxApp(CrashGuard):
@@ -74,6 +79,7 @@ class McpmuxApp(CrashGuard):
 
     TITLE = "mcpmux"
     CSS_PATH = ["styles/pages.tcss", "styles/servers.tcss", "styles/dialogs.tcss"]  # noqa: RUF012 - Textual types it
+    BINDINGS: ClassVar[list[BindingType]] = [SUSPEND.binding]
     # Each screen brings its own commands.
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = set()
 
@@ -104,6 +110,11 @@ class McpmuxApp(CrashGuard):
             state=state,
         )
         self._home = ServersScreen(self._door)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the engine tells nothing any more."""
+        return self._door.ended
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's, with our own."""
@@ -163,8 +174,6 @@ class McpmuxApp(CrashGuard):
 
     @on(Go)
     def _go(self, event: Go) -> None:
-        if not isinstance(self.screen, Page):
-            return  # A dialog has come up meanwhile: it stays.
         kinds: dict[str, type[Page]] = {
             "tools": ToolsScreen,
             "logs": LogsScreen,
@@ -183,7 +192,9 @@ class McpmuxApp(CrashGuard):
         self._lead_to(ServerScreen(self._door, event.server, event.tab))
 
     def _lead_to(self, page: Page | None) -> None:
-        """Show a screen over home; None: home itself."""
+        """Show a screen over home; None: home itself. A dialog that came up meanwhile stays."""
+        if not isinstance(self.screen, Page):
+            return
         away = self.screen is not self._home
         if page is None:
             if away:
@@ -194,7 +205,9 @@ class McpmuxApp(CrashGuard):
             self.push_screen(page)
 
     async def on_event(self, event: events.Event) -> None:
-        """Take what is typed in its turn."""
+        """Take what is typed in its turn, and nothing any more once the person has left."""
+        if isinstance(event, events.InputEvent) and self.return_code is not None:
+            return
         if (
             isinstance(event, events.Key | events.Paste)
             and not event.is_forwarded
@@ -239,6 +252,22 @@ class McpmuxApp(CrashGuard):
         if not native or in_tmux():
             self.copy_to_clipboard(text)
         return "copied" if native else "copied (if your terminal allows)"
+
+    def action_command_palette(self) -> None:
+        """Show every action and server by name."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
+    def action_suspend_process(self) -> None:
+        """Give the terminal back to the shell until `fg`; the servers run on."""
+        if self._driver is not None and self._driver.can_suspend and shell_waits():
+            super().action_suspend_process()
+        else:
+            toast(self, "No shell is behind this window to go to.", "warning")
+
+    @on(TerminalDriver.SignalResume)
+    def _draw_again(self) -> None:
+        self.refresh(layout=True)
 
     def action_choose_theme(self) -> None:
         """Choose a theme; it is remembered."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from mcpmux_tui.ui.content import fit, line
@@ -62,6 +62,16 @@ class Commands(Provider):
             name = f"Go to {server.name}"
             about = f"{server.state.word}: {server.summary}".rstrip(": ")
             yield name, _shown(name, "", about), partial(page.go_to, server.name)
+
+
+class Palette(CommandPalette):
+    """Textual's, but a list that is not laid out yet is not moved in: that is a KeyError there."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key acts now."""
+        if action == "command_list" and not self.query_one(CommandList).scrollable_content_region:
+            return False
+        return super().check_action(action, parameters)
 
 
 def _shown(name: str, key: str, about: str) -> Content:

@@ -126,6 +126,10 @@ THEME = Key(
     "app.theme", "ctrl+t", "ctrl+t", "app.choose_theme", "Theme", "mcpmux",
     "choose one; the screen shows each",
 )  # fmt: skip
+SUSPEND = Key(
+    "app.suspend", "ctrl+z", "ctrl+z", "app.suspend_process", "To the shell", "mcpmux",
+    "fg comes back; the servers run on",
+)  # fmt: skip
 CHANGE = Key(
     "settings.change", "enter", "enter", "change", "Change or copy", "Item",
     "what can be chosen; the rest is copied", footer=0, keep=20,
@@ -227,6 +231,7 @@ SCREEN = (
     MAXIMISE,
     PALETTE,
     THEME,
+    SUSPEND,
     HELP,
     QUIT,
     BACK,
@@ -234,7 +239,9 @@ SCREEN = (
     LEFTOVERS,
 )
 """Of the servers screen."""
-EVERYWHERE = (ANSWER, COPY_URL, SECRETS, *_SCREENS, FILTER, MAXIMISE, PALETTE, THEME, HELP, LEAVE)
+EVERYWHERE = (
+    ANSWER, COPY_URL, SECRETS, *_SCREENS, FILTER, MAXIMISE, PALETTE, THEME, SUSPEND, HELP, LEAVE,
+)  # fmt: skip
 """Of every other screen."""
 TOP_LEVEL = (QUIT_ANYWHERE, *EVERYWHERE)
 SERVER_PAGE = (*OF_A_SERVER, EDITOR, TAB_NEXT, TAB_PREVIOUS, *TOP_LEVEL)
@@ -309,9 +316,11 @@ def toggle(server: ServerSnapshot) -> Action:
     return Action.ENABLE if server.state is Health.DISABLED else Action.DISABLE
 
 
+WHERE_IT_APPLIES = (LOG_OUT,)
+"""What most servers never need: the footer has it only where it does something."""
 _WITHOUT_ENGINE = (
-    FILTER, SORT, BACK, LEAVE, PALETTE, THEME, HELP, QUIT, QUIT_ANYWHERE, MAXIMISE, TAB_NEXT,
-    TAB_PREVIOUS, CHANGE, *_SCREENS, *LOG_KEYS, COPY_NAME,
+    FILTER, SORT, BACK, LEAVE, PALETTE, THEME, SUSPEND, HELP, QUIT, QUIT_ANYWHERE, MAXIMISE,
+    TAB_NEXT, TAB_PREVIOUS, CHANGE, *_SCREENS, *LOG_KEYS, COPY_NAME,
 )  # fmt: skip
 
 

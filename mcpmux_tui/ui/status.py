@@ -41,6 +41,9 @@ STYLES = {
     Health.DISABLED: "$muted",
 }
 
+UNKNOWN = "unknown"
+"""The word for every state once nobody tells it any more."""
+
 _UNICODE = {
     Health.NEEDS_INPUT: "\u25b2",
     Health.NEEDS_SIGN_IN: "\u25c6",

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import signal
 from pathlib import Path
 from typing import TextIO
 
+import psutil
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -21,6 +23,21 @@ _GIVE_TITLE_BACK = "\x1b[23;2t"
 """xterm's stack of titles; others ignore these."""
 _LOOK = 1.0
 """Seconds between two looks at whether the terminal is still there."""
+
+
+def shell_waits() -> bool:
+    """Whether a shell is told when this program stops, and can let it go on.
+
+    POSIX calls a process group without one orphaned: it would be stopped for ever.
+    """
+    group = os.getpgrp()
+    for parent in psutil.Process().parents():
+        try:
+            if os.getpgid(parent.pid) != group:
+                return os.getsid(parent.pid) == os.getsid(0)
+        except OSError:
+            return False
+    return False
 
 
 class Output:
@@ -70,6 +87,7 @@ class TerminalDriver(LinuxDriver):
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._next_look: asyncio.TimerHandle | None = None
+        self._title = ""
         if self._file is not None:
             # The writer thread uses no more of a stream than this has.
             self._file = Output(self._file)  # type: ignore[assignment]
@@ -77,7 +95,11 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Keep the window's title aside."""
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._next_look is not None:
+            return  # Resumed in the background, then stopped and begun once more in there.
         self.write(_KEEP_TITLE)
+        if self._title:
+            self.show_title(self._title)
         self._look()
 
     def stop_application_mode(self) -> None:
@@ -85,6 +107,7 @@ class TerminalDriver(LinuxDriver):
         super().stop_application_mode()
         if self._next_look is not None:
             self._next_look.cancel()
+            self._next_look = None
         self.write(_GIVE_TITLE_BACK)
         self.flush()
 
@@ -102,6 +125,7 @@ class TerminalDriver(LinuxDriver):
 
     def show_title(self, title: str) -> None:
         """Set the window's title, which is our own words and signs alone."""
+        self._title = title
         self.write(f"\x1b]2;{title}\x1b\\")
 
     def run_input_thread(self) -> None:
@@ -110,6 +134,16 @@ class TerminalDriver(LinuxDriver):
             super().run_input_thread()
         except OSError:
             self._loop.call_soon_threadsafe(self._app.exit)
+
+    def _sigtstp_application(self, *args: object) -> None:
+        if not self._auto_restart:
+            # Another program has the terminal, and is stopped as it wants to be.
+            super()._sigtstp_application(*args)
+            return
+        self.suspend_application_mode()
+        self._must_signal_resume = True
+        # All of the job, as a terminal does it: a shell waits for its first process.
+        os.killpg(os.getpgrp(), signal.SIGSTOP)
 
     def _sigcont_application(self, *args: object) -> None:
         # Only what was suspended is resumed.

@@ -273,8 +273,11 @@ def test_a_killed_engine_is_a_sentence_in_the_ui_and_in_the_commands(home: Home)
         terminal.wait_for("engine has ended")
         assert home.run("status", *config).code == 3
         terminal.press("q")
-        terminal.finish()
+        assert terminal.finish() == 1
         assert b"Traceback" not in terminal.output
+        assert "The mcpmux engine was ended by signal 9 (Killed)" in terminal.text
+        assert "engine.log" in terminal.text
+        assert "Stopping the servers" not in terminal.text
     with Served(home, "--port", "0") as served:
         assert served.listening
 
@@ -291,12 +294,16 @@ def test_a_second_mcpmux_attaches_and_its_quitting_stops_nothing(home: Home) -> 
             second.press("q")
             assert second.finish() == 0
         assert home.run("status", *config).code == 0
+        # As by ctrl+z: nobody reaps the engine that it started.
+        os.kill(first.process.pid, signal.SIGSTOP)
         stopped = home.run("stop", *config)
-        assert stopped.code == 0
+        os.kill(first.process.pid, signal.SIGCONT)
+        assert stopped.code == 0, stopped
         assert home.run("status", *config).code == 3
         first.wait_for("engine has ended")
         first.press("q")
         first.finish()
+        assert "The mcpmux engine was stopped" in first.text
     assert home.survivors() == []
 
 

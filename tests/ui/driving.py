@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+from rich.cells import cell_len
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
@@ -64,6 +65,13 @@ class Driver:
     async def shows(self, text: str) -> None:
         """Wait until a text is on the screen."""
         await self.until(lambda: text in self.text)
+
+    async def click(self, text: str, *, times: int = 1) -> None:
+        """Click on a text, once it is on the screen."""
+        await self.shows(text)
+        y, line = next((y, line) for y, line in enumerate(self.lines) if text in line)
+        x = cell_len(line[: line.index(text)]) + cell_len(text) // 2
+        await self.pilot.click(offset=(x, y), times=times)
 
     @property
     def lines(self) -> list[str]:

@@ -224,6 +224,7 @@ class FakeEngine:
         return await self.done
 
     async def login_paste(self, server: str, address: str) -> None:
+        await self._answer()
         self.pasted.append(address)
         if "state=" not in address:
             raise ControlError("That address does not belong to this sign-in.")
@@ -232,6 +233,7 @@ class FakeEngine:
         self.cancelled.append(server)
 
     async def logout(self, server: str, *, reset: bool) -> LoggedOut:
+        await self._answer()
         self.logged_out.append(server)
         return LoggedOut(told=False)
 
@@ -242,6 +244,7 @@ class FakeEngine:
         self.update(questions=left)
 
     async def item_form(self, name: ItemName) -> ItemForm:
+        await self._answer()
         return self.form
 
     async def try_item(self, wish: TryItem) -> Outcome:
@@ -261,22 +264,27 @@ class FakeEngine:
         return self.checkup
 
     async def values(self, server: str) -> ValueFields:
+        await self._answer()
         return self.fields
 
     async def give_values(self, given: GiveValues) -> ValuesGiven:
+        await self._answer()
         self.given.append(given)
         if isinstance(self.taken, ControlError):
             raise self.taken
         return self.taken
 
     async def refer_to_secret(self, server: str, name: str) -> None:
+        await self._answer()
         self.referred.append((server, name))
 
     async def secure(self, server: str) -> Moved:
+        await self._answer()
         self.secured.append(server)
         return Moved(names=("API_KEY",))
 
     async def undo_secure(self) -> Moved:
+        await self._answer()
         self.secured.append("undone")
         return Moved(names=("API_KEY",))
 
@@ -293,9 +301,11 @@ class FakeEngine:
         self.update(ui=ui)
 
     async def secrets(self) -> SecretList:
+        await self._answer()
         return self.secret_list
 
     async def secret_remove(self, name: str) -> None:
+        await self._answer()
         self.removed.append(name)
         left = tuple(each for each in self.secret_list.secrets if each.name != name)
         self.secret_list = SecretList(secrets=left)
@@ -400,6 +410,7 @@ class FakeEngine:
         return self.edited.model_copy(update={"server": server, "copy_of": copy_of})
 
     async def place(self, server: str) -> Place:
+        await self._answer()
         return Place(path=self.snapshot.config_path, line=3 if server else None)
 
     async def delete_server(self, server: str) -> Gone:
@@ -409,6 +420,7 @@ class FakeEngine:
         return Gone(secrets=("API_KEY",))
 
     async def reload(self) -> None:
+        await self._answer()
         self.reloads += 1
 
     async def end_leftovers(self) -> None:

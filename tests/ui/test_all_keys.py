@@ -101,6 +101,7 @@ async def test_help_lists_exactly_the_keys_that_work_here(screen: str, tmp_path:
         keys = [key for key in page.keys if key.id != "app.leftovers"]
         await ui.press("question_mark")
         await ui.until(lambda: isinstance(ui.app.screen, HelpDialog))
+        await ui.shows("next, previous")
         text = ui.text
         for key in keys:
             assert listed(key, text), f"{key.id} is not in the help"

@@ -153,6 +153,23 @@ async def test_a_paste_of_several_lines_is_one_text_and_what_acts_is_not_taken(
         await driver.shows("acts or hides, \\x9b.")
 
 
+@pytest.mark.parametrize("rows", [2, 12])
+async def test_what_was_pasted_is_taken_back_and_put_in_again(rows: int, tmp_path: Path) -> None:
+    text = "\n".join(f"line {number}" for number in range(rows))
+    async with driving(with_draft(), tmp_path, size=(60, 9 if rows == 2 else 24)) as driver:
+        await open_add(driver)
+        area = driver.app.focused
+        assert isinstance(area, PlainArea)
+        paste(driver, text)
+        await driver.until(lambda: area.text == text)
+        await driver.pilot.pause()
+        for _ in range(3):
+            await driver.press("ctrl+z")
+            await driver.until(lambda: area.text == "")
+            await driver.press("ctrl+y")
+            await driver.until(lambda: area.text == text)
+
+
 async def test_a_test_says_what_came_of_it_and_ends_with_the_dialog(tmp_path: Path) -> None:
     engine = with_draft()
     outcome = DraftOutcome(

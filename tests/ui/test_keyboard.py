@@ -6,14 +6,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from textual.command import CommandList
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, OptionList
 
 from mcpmux_tui.ui import keyboard
+from mcpmux_tui.ui.commands import Palette
 from mcpmux_tui.ui.dialogs.add import AddDialog
 from mcpmux_tui.ui.dialogs.draft import DraftField
 from mcpmux_tui.ui.dialogs.help import HelpDialog
+from mcpmux_tui.ui.keys import Context
 from mcpmux_tui.ui.screens.logs import LogsScreen
+from mcpmux_tui.ui.screens.page import Go, GoToServer, OpenServer
 from mcpmux_tui.ui.screens.servers import ServersScreen
 from mcpmux_tui.ui.screens.settings import SettingsScreen
 from mcpmux_tui.ui.screens.tools import ToolsScreen
@@ -100,6 +105,57 @@ async def test_a_form_typed_in_one_piece_is_filled_in_field_by_field(tmp_path: P
                 == ["npx x4q", "name?"]
             )
         )
+
+
+@pytest.mark.parametrize("typed", ["\x10a\x1b[6~", ":r\x1b[B\x1b[6~", ":\x1b[5~e\x1b[6~"])
+async def test_a_page_key_before_the_palette_has_lines_is_no_crash(
+    typed: str, tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        ui.type(typed)
+        await ends_on(ui, ServersScreen, Palette)
+        await ui.until(lambda: bool(ui.app.screen.query_one(CommandList).scrollable_content_region))
+        ui.type("\x1b[6~")
+        await ui.until(lambda: ui.app.screen.query_one(CommandList).highlighted not in (None, 0))
+
+
+async def test_the_palette_opens_again_while_it_is_on_its_way_out(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        for _ in range(20):
+            ui.app.action_command_palette()
+            first = ui.app.screen
+            await ui.until(lambda first=first: first.is_mounted)  # type: ignore[misc]
+            first.dismiss(None)
+            ui.app.action_command_palette()
+            assert isinstance(ui.app.screen, Palette)
+            assert ui.app.screen is not first
+            ui.type(ESC)
+            await ends_on(ui, ServersScreen)
+
+
+async def test_a_page_key_in_a_list_without_a_size_is_no_crash(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("6")
+        await ui.until(lambda: isinstance(ui.app.screen, SettingsScreen))
+        options = ui.app.screen.query_one(OptionList)
+        options.styles.height = 0
+        await ui.until(lambda: not options.scrollable_content_region)
+        options._clear_caches()
+        options.highlighted = 1
+        ui.type("\x1b[6~\x1b[5~")
+        await ends_on(ui, ServersScreen, SettingsScreen)
+
+
+@pytest.mark.parametrize("event", [Go("logs"), OpenServer("a", "logs"), GoToServer("b")])
+async def test_a_dialog_that_comes_up_before_another_screen_stays(
+    event: Message, tmp_path: Path
+) -> None:
+    async with driving(FakeEngine([server("a"), server("b")]), tmp_path) as ui:
+        await ui.press("2")
+        await ends_on(ui, ServersScreen, ToolsScreen)
+        ui.app.push_screen(HelpDialog((), Context()))
+        ui.app.post_message(event)
+        await ends_on(ui, ServersScreen, ToolsScreen, HelpDialog)
 
 
 async def test_a_screen_that_never_comes_to_rest_gets_its_keys(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from textual.content import Content
+from textual.widgets import Static
 
 from mcpmux_tui.model.server import Action, Health, ProxySnapshot, ServerSnapshot
 from mcpmux_tui.ui.keys import CONNECT, FILTER, HELP, IMPORT, RESTART, SCREEN, TOGGLE, Context
-from mcpmux_tui.ui.status import ASCII
+from mcpmux_tui.ui.status import ASCII, UNICODE
 from mcpmux_tui.ui.toasts import toast
 from mcpmux_tui.ui.widgets.key_bar import KeyBar, hints
 from mcpmux_tui.ui.widgets.server_list import Rows, ServerList
@@ -339,12 +340,12 @@ async def test_the_footer_says_what_keys_do_while_the_filter_takes_the_others(
 ) -> None:
     async with driving(FakeEngine(every_state()), tmp_path) as ui:
         await ui.press("slash", *"hub")
-        assert ui.footer.split() == ["enter", "Keep", "esc", "Clear"]
-        await ui.pilot.click(offset=(ui.footer.index("Keep"), 23))
+        await ui.until(lambda: ui.footer.split() == ["enter", "Keep", "esc", "Clear"])
+        await ui.click("Keep")
         await ui.until(lambda: "c Disconnect" in ui.footer)
         assert ui.names == ["github"]
         await ui.press("slash")
-        await ui.pilot.click(offset=(ui.footer.index("Clear"), 23))
+        await ui.click("esc Clear")
         await ui.until(lambda: len(ui.names) == 12)
         assert "? Help" in ui.footer
 
@@ -428,8 +429,25 @@ async def test_rows_without_an_engine_are_grey_and_counted_no_more(tmp_path: Pat
         await ui.shows("The mcpmux engine has ended")
         assert ui.lines[0].strip() == "mcpmux"
         assert "try 3 in" not in ui.text
+        assert "●" not in ui.text
+        assert "connected" not in ui.text
         for cells in ui.app.query_one(ServerList)._drawn.values():
+            assert (cells.glyph, cells.word) == (UNICODE.none, "unknown")
             assert {str(span.style) for span in cells.draw().spans} == {"$muted"}
+
+
+async def test_a_server_seen_closely_is_of_unknown_state_without_an_engine(tmp_path: Path) -> None:
+    async with driving(FakeEngine([server("a")]), tmp_path) as ui:
+        await ui.press("enter")
+        await ui.shows("alone, under")
+        assert "● connected" in ui.text
+        ui.engine.end()
+        await ui.shows(f"a  {UNICODE.none} unknown")
+        assert "alone, under" not in ui.text
+        assert "up 2m" not in ui.text
+        title = ui.app.screen.query_one("#server-title", Static).content
+        assert isinstance(title, Content)
+        assert {str(span.style) for span in title.spans} == {"$muted"}
 
 
 async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> None:
@@ -440,6 +458,7 @@ async def test_ascii_signs_where_the_terminal_has_no_others(tmp_path: Path) -> N
             toast(ui.app, f"a toast: {severity}", severity)
         await ui.shows("a toast: error")
         assert ui.text.isascii()
+        ui.app.clear_notifications()
         await ui.press("question_mark")
         await ui.shows("half a page")
         assert ui.text.isascii()
@@ -483,7 +502,7 @@ async def test_the_footer_is_drawn_again_only_when_it_says_otherwise(
 
 async def test_keys_in_the_footer_can_be_clicked(tmp_path: Path) -> None:
     async with driving(FakeEngine([server("a")]), tmp_path) as ui:
-        await ui.pilot.click(offset=(ui.footer.index("r Restart") + 1, 23))
+        await ui.click("r Restart")
         await ui.until(lambda: ui.engine.acts == [("a", Action.RESTART)])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.widgets import Input
 
 from mcpmux_tui import browser
 from mcpmux_tui.control.protocol import Login, LoginDone
@@ -15,7 +16,8 @@ from mcpmux_tui.model.errors import ControlError, UsageError
 from mcpmux_tui.model.server import Health
 from mcpmux_tui.ui.app import McpmuxApp
 from mcpmux_tui.ui.dialogs.sign_in import SignInDialog
-from tests.ui.driving import driving
+from mcpmux_tui.ui.toasts import toast
+from tests.ui.driving import Driver, driving
 from tests.ui.fake_engine import NOW, FakeEngine, server
 
 ADDRESS = "https://as.example/x?y=1"
@@ -35,6 +37,12 @@ def copied(app: McpmuxApp, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     texts: list[str] = []
     monkeypatch.setattr(app, "copy_to_clipboard", texts.append)
     yield texts
+
+
+def in_field(driver: Driver) -> str | None:
+    """What stands in the dialog's field, seen or not."""
+    screen = driver.app.screen
+    return screen.query_one("#pasted", Input).value if isinstance(screen, SignInDialog) else None
 
 
 def wants_sign_in() -> FakeEngine:
@@ -104,6 +112,69 @@ async def test_without_a_browser_the_address_can_be_copied_and_one_pasted(
         assert isinstance(driver.app.screen, SignInDialog)
         await driver.press("escape")
         assert not isinstance(driver.app.screen, SignInDialog)
+
+
+@pytest.mark.parametrize("paste", ["", "\x1b[200~"])
+@pytest.mark.parametrize("answers", ["at once", "while it is typed", "later"])
+async def test_an_address_typed_right_behind_the_key_is_text_from_its_first_letter(
+    answers: str, paste: str, tmp_path: Path, opened: list[str]
+) -> None:
+    engine = wants_sign_in()
+    answer = "http://box:41871/callback?state=xQbsdyq&code=b"
+    async with driving(engine, tmp_path) as driver:
+        if answers != "at once":
+            engine.gate.clear()
+        first, rest = answer[:30], answer[30:]
+        if paste:
+            first, rest = "", f"{paste}{answer}\x1b[201~"
+        driver.type(f"c{first}")
+        if answers == "while it is typed":
+            await driver.until(lambda: isinstance(driver.app.screen, SignInDialog))
+            engine.gate.set()
+        driver.type(rest)
+        if answers == "later":
+            await driver.until(lambda: in_field(driver) == answer)
+            engine.gate.set()
+        await driver.shows("callback?state=xQbsdyq&code=b")
+        await driver.shows("enter Use this address  esc Leave the field")
+        driver.type("\r")
+        await driver.until(lambda: engine.pasted == [answer])
+        assert opened == [ADDRESS]
+        assert engine.cancelled == []
+        await driver.press("escape")
+        await driver.shows("y Copy link")
+        await driver.press("x")
+        await driver.until(lambda: engine.cancelled == ["acme"])
+
+
+async def test_a_text_typed_blindly_agrees_to_nothing(tmp_path: Path, opened: list[str]) -> None:
+    engine = wants_sign_in()
+    assert not isinstance(engine.step, ControlError)
+    engine.step = engine.step.model_copy(update={"concerns": ("It is at evil.example.",)})
+    async with driving(engine, tmp_path) as driver:
+        engine.gate.clear()
+        driver.type("chttp://b")
+        await driver.until(lambda: isinstance(driver.app.screen, SignInDialog))
+        engine.gate.set()
+        await driver.shows("It is at evil.example")
+        driver.type("ox?q=x\r")
+        await driver.until(lambda: in_field(driver) == "")
+        assert len(engine.wishes) == 1
+        await driver.press("enter")
+        await driver.shows("Waiting for your browser")
+
+
+async def test_a_message_leaves_the_keys_of_a_dialog_in_view(
+    tmp_path: Path, opened: list[str]
+) -> None:
+    async with driving(wants_sign_in(), tmp_path) as driver:
+        await driver.press("c")
+        await driver.shows("Waiting for your browser")
+        keys = next(line for line in driver.lines if "y Copy link" in line)
+        for number in range(2):
+            toast(driver.app, f"message {number} " + "that is rather long " * 6, "error")
+        await driver.shows("message 1")
+        assert keys in driver.lines
 
 
 async def test_an_address_of_another_sign_in_is_said(tmp_path: Path, opened: list[str]) -> None:
@@ -214,6 +285,7 @@ async def test_o_logs_out_after_a_yes(tmp_path: Path) -> None:
     )
     async with driving(engine, tmp_path, size=(120, 40)) as driver:
         await driver.shows("as ada@example.com, token renews in 41m")
+        assert "o Log out" in driver.footer
         await driver.press("o")
         await driver.shows("Log out of acme?")
         await driver.press("escape")
@@ -223,6 +295,7 @@ async def test_o_logs_out_after_a_yes(tmp_path: Path) -> None:
         assert driver.toasts == ["Logged out of acme. Its authorization server was not told."]
         assert engine.logged_out == ["acme"]
         await driver.go_to("free")
+        assert "o Log out" not in driver.footer
         await driver.press("o")
         await driver.until(lambda: len(driver.toasts) == 2)
         assert driver.toasts[-1] == "Nobody is signed in to free."

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import shlex
 import signal
 import sys
 import termios
@@ -62,15 +63,23 @@ class Terminal:
         self.master = -1
 
 
+def app_on(folder: Path, *args: str) -> tuple[str, ...]:
+    """The command that runs the app."""
+    return (sys.executable, "-m", "tests.ui.terminal_app", str(folder), *args)
+
+
 @contextlib.asynccontextmanager
 async def terminal(
-    folder: Path, *args: str, env: Mapping[str, str] | None = None
+    folder: Path,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    command: tuple[str, ...] | None = None,
 ) -> AsyncIterator[Terminal]:
     master, slave = pty.openpty()
     os.set_blocking(master, False)
     termios.tcsetwinsize(slave, (24, 80))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.ui.terminal_app", str(folder), *args,
+        *(command or app_on(folder, *args)),
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(env or {})},
     )  # fmt: skip
@@ -209,3 +218,57 @@ async def test_a_terminal_that_goes_without_a_signal_ends_the_app_too(tmp_path: 
         await screen.shows(b"github")
         screen.hang_up()
         await screen.ended()
+
+
+_SHELL = """
+import fcntl, os, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+"""
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_comes_back(
+    wrapped: bool, tmp_path: Path
+) -> None:
+    shell = (sys.executable, "-c", _SHELL)
+    line = shlex.join(app_on(tmp_path, "stray"))
+    if wrapped:
+        # As where a launcher waits for the program: `exit` keeps it from becoming the program.
+        line = shlex.join(("sh", "-c", f"{line}; exit $?"))
+    async with terminal(tmp_path, env={"PS1": "ready> "}, command=shell) as screen:
+        await screen.shows(b"ready> ")
+        screen.press(f"{line}\r".encode())
+        await screen.shows(b"github")
+        for other in (b"", b"bg; until jobs | grep -q Stopped; do sleep 0.1; done; "):
+            screen.output.clear()
+            screen.press(b"\x1a")
+            await screen.shows(b"Stopped")
+            await screen.shows(b"ready> ")
+            assert b"\x1b[?1049l" in screen.output
+            screen.output.clear()
+            screen.press(other + b"echo in the $((1))st place\r")
+            await screen.shows(b"in the 1st place")
+            screen.output.clear()
+            screen.press(b"fg\r")
+            await screen.shows(b"github")
+            await screen.shows("\x1b]2;mcpmux ▲1 ◆1 ✖1\x1b\\".encode())
+            screen.press(b"2")
+            await screen.shows(b"clients see")
+            screen.press(b"1")
+        screen.output.clear()
+        screen.press(b"\x11")
+        await screen.shows(b"ready> ")
+        screen.press(b"echo left with $?\r")
+        await screen.shows(b"left with 0")
+        screen.press(b"exit\r")
+        assert await screen.ended() == 0
+
+
+async def test_ctrl_z_without_a_shell_stops_nothing(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as screen:
+        await screen.shows(b"github")
+        screen.press(b"\x1a")
+        await screen.shows(b"No shell is behind this window")
+        screen.press(b"q")
+        assert await screen.ended() == 0

@@ -68,7 +68,9 @@ class SignInDialog(Dialog[None]):
                 yield Static("", id="about", markup=False)
                 yield Static("", id="address", markup=False)
                 yield Static("", id="elsewhere", markup=False)
-                yield Input(placeholder="the address the browser ended at", id="pasted")
+                # What is typed while it is opened is not replaced by the next key.
+                placeholder = "the address the browser ended at"
+                yield Input(placeholder=placeholder, id="pasted", select_on_focus=False)
 
     def on_mount(self) -> None:
         """Begin, with the keyboard where letters are keys."""
@@ -85,6 +87,7 @@ class SignInDialog(Dialog[None]):
         if self._flow is not None:
             self._flow.cancel()
         self._wish, self._step, self._failed = wish, None, False
+        self._field.clear()
         self._say(Content(f"Looking for where you sign in{self._glyphs.ellipsis}"))
         self._draw()
         self._flow = self.tasks.start(self._sign_in(wish))
@@ -140,11 +143,20 @@ class SignInDialog(Dialog[None]):
         ):
             self.query_one(part, Static).update(content)
             self.query_one(part).display = bool(content)
-        pasted = self.query_one("#pasted", Input)
-        pasted.display = pending is not None and not pending.code
+        field = self._field
+        field.display = pending is not None and not pending.code
+        if field.display and field.value:
+            self.set_focus(field)
+        self._show_keys()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _show_keys(self) -> None:
         self.query_one(".box", Vertical).border_subtitle = self.pressed(self._keys())
 
     def _keys(self) -> str:
+        if isinstance(self.focused, Input):
+            return "enter Use this address  esc Leave the field"
         if (step := self._pending) is None:
             if self._step is not None:
                 return "enter Go on  esc Back"
@@ -193,6 +205,11 @@ class SignInDialog(Dialog[None]):
 
     def action_go_on(self) -> None:
         """Say yes to what is unusual, or begin again after a failure."""
+        if self._blind:
+            # The end of a text agrees to nothing.
+            if not self._looking:
+                self._field.clear()
+            return
         if self._pending is not None:
             return
         if self._step is not None:
@@ -224,11 +241,38 @@ class SignInDialog(Dialog[None]):
     @on(events.Paste)
     def _take_pasted(self, event: events.Paste) -> None:
         """Whatever has the keyboard, what is pasted is the address the browser ended at."""
-        pasted = self.query_one("#pasted", Input)
-        if pasted.display and not isinstance(self.focused, Input):
+        field = self._field
+        if (field.display or self._looking) and not isinstance(self.focused, Input):
             event.stop()
-            pasted.value = event.text.strip()
-            pasted.focus()
+            field.clear()
+            self._put(event.text.strip())
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what is typed as text, though letters are keys: an address begins with none."""
+        taken = self._blind or event.key not in self.active_bindings
+        if event.character and event.is_printable and not isinstance(self.focused, Input) and taken:
+            event.stop()
+            if self._blind or self._looking or self._field.display:
+                self._put(event.character)
+
+    def _put(self, text: str) -> None:
+        self._field.insert_text_at_cursor(text)
+        if self._field.display:
+            self.set_focus(self._field)
+
+    @property
+    def _field(self) -> Input:
+        return self.query_one("#pasted", Input)
+
+    @property
+    def _looking(self) -> bool:
+        """Whether the field may still come."""
+        return self._step is None and not self._failed
+
+    @property
+    def _blind(self) -> bool:
+        """Whether a text was begun whose field is not shown: all of it is text, to its end."""
+        return bool(self._field.value) and not self._field.display
 
     @on(Input.Submitted)
     def _use_pasted(self, event: Input.Submitted) -> None:

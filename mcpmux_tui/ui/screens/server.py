@@ -123,10 +123,11 @@ class ServerScreen(ServerPage):
     def _show_facts(self) -> None:
         if (server := self.selected) is None:
             return
-        shown = facts(self, server, self.door.glyphs, self.door.clock())
+        live = not self.door.ended
+        shown = facts(self, server, self.door.glyphs, self.door.clock(), live=live)
         self.query_one("#server-title", Static).update(shown[0])
         proxy = self.door.snapshot.proxy.url if self.door.snapshot is not None else None
-        if proxy:
+        if proxy and live:
             shown.append(
                 line(f"clients get it alone, under its own names: {proxy}/{server.name}", "$muted")
             )

@@ -15,6 +15,12 @@ class Choices(OptionList):
 
     BINDINGS: ClassVar[list[BindingType]] = [key.binding for key in MOVES]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Not by pages before the list is laid out: that is a KeyError in Textual."""
+        if action in ("page_down", "page_up") and not self.scrollable_content_region:
+            return False
+        return super().check_action(action, parameters)
+
     def action_down(self) -> None:
         """Move to the next option."""
         self.action_cursor_down()

@@ -8,17 +8,24 @@ from textual.dom import DOMNode
 from mcpmux_tui.model.server import SERVING, Health, ServerSnapshot
 from mcpmux_tui.ui.content import line, plain, short_time
 from mcpmux_tui.ui.keymap import with_keys
-from mcpmux_tui.ui.status import STYLES, Glyphs
+from mcpmux_tui.ui.status import STYLES, UNKNOWN, Glyphs
 
 _TRANSPORTS = {"stdio": "stdio", "http": "Streamable HTTP", "sse": "HTTP with SSE"}
 
 
-def facts(node: DOMNode, server: ServerSnapshot, glyphs: Glyphs, now: float) -> list[Content]:
-    """State and reason, target, how it speaks, who is signed in, warnings."""
+def facts(
+    node: DOMNode, server: ServerSnapshot, glyphs: Glyphs, now: float, *, live: bool = True
+) -> list[Content]:
+    """State and reason, target, how it speaks, who is signed in, warnings.
+
+    Of what is not `live` only the name and the target are sure.
+    """
     dot = f" {glyphs.dot} "
-    lines = [title(server, glyphs, now)]
+    lines = [title(server, glyphs, now) if live else _untold(server, glyphs)]
     if server.target:
         lines.append(line(server.target))
+    if not live:
+        return lines
     about = [
         _TRANSPORTS[server.transport] if server.transport else "",
         f"protocol {server.era}" if server.era else "",
@@ -49,6 +56,12 @@ def title(server: ServerSnapshot, glyphs: Glyphs, now: float) -> Content:
     if server.since is not None and server.state in SERVING:
         shown += Content.styled(f"{dot}up {short_time(now - server.since)}", "$muted")
     return shown
+
+
+def _untold(server: ServerSnapshot, glyphs: Glyphs) -> Content:
+    return Content.styled("  ", "$muted").join(
+        [line(server.name, "$muted"), Content.styled(f"{glyphs.none} {UNKNOWN}", "$muted")]
+    )
 
 
 def _detail(server: ServerSnapshot) -> str:

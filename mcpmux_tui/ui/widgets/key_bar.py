@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from mcpmux_tui.ui.keys import HELP, TYPING, Context, Key, label, refusal
+from mcpmux_tui.ui.keys import HELP, TYPING, WHERE_IT_APPLIES, Context, Key, label, refusal
 
 _GAP = 2
 
@@ -38,7 +38,9 @@ def hints(keys: Iterable[Key], context: Context, width: int) -> tuple[Hint, ...]
         return tuple(Hint(key, pressed(key), key.label, True) for key in TYPING)
     placed = sorted((key for key in keys if key.footer is not None), key=lambda k: k.footer or 0)
     chosen = [
-        Hint(key, pressed(key), label(key, context), not refusal(key, context)) for key in placed
+        Hint(key, pressed(key), label(key, context), enabled)
+        for key in placed
+        if (enabled := not refusal(key, context)) or key not in WHERE_IT_APPLIES
     ]
     if _width(chosen) > width:
         chosen = [replace(hint, label=hint.key.short or hint.label) for hint in chosen]

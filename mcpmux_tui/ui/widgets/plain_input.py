@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual import events
+from textual.geometry import Offset
 from textual.widgets import Input, TextArea
 
 from mcpmux_tui.ui.keyboard import lines
@@ -21,6 +22,15 @@ class PlainArea(TextArea):
     def __init__(self, text: str = "", *, once: bool = False, placeholder: str = "") -> None:
         super().__init__(text, compact=True, highlight_cursor_line=False, placeholder=placeholder)
         self.once = once
+
+    def scroll_cursor_visible(self, center: bool = False, animate: bool = False) -> Offset:
+        """Scroll to the cursor, where there is a line of it.
+
+        Textual looks for it also amid an undo, whose text is shorter than before.
+        """
+        if self.cursor_location[0] >= self.document.line_count:
+            return Offset()
+        return super().scroll_cursor_visible(center, animate)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from mcpmux_tui.model.server import SERVING, Action, Health, ServerSnapshot
 from mcpmux_tui.text import one_line
 from mcpmux_tui.ui.content import fit, short_count, short_time, stopwatch
-from mcpmux_tui.ui.status import STYLES, Glyphs
+from mcpmux_tui.ui.status import STYLES, UNKNOWN, Glyphs
 
 WORD = 12
 COUNT = 5
@@ -77,13 +77,13 @@ class Cells:
     ) -> Cells:
         """What to draw of a server at a moment; `asked` is what a key has just asked for it.
 
-        What is not `live` is grey, and no clock runs in it.
+        What is not `live` is grey, of unknown state, and no clock runs in it.
         """
         serving = server.state in SERVING
         return cls(
             name=one_line(server.name),
-            glyph=glyphs.state(server.state, frame),
-            word=server.state.word,
+            glyph=glyphs.state(server.state, frame) if live else glyphs.none,
+            word=server.state.word if live else UNKNOWN,
             style=STYLES[server.state] if live else "$muted",
             tools=short_count(server.tools) if serving or server.tools else glyphs.none,
             calls=short_count(server.calls) if serving or server.calls else glyphs.none,
