@@ -403,7 +403,7 @@ async def _demo_pictures(one: Studio, folder: Path) -> None:
         await take(f"theme-{theme}.svg", 80, *to_search, theme=theme)
     await take("palette.svg", 80, *to_search, ("colon", "Search for"), ("r", "Restart search"))
     await take("secrets.svg", 80, ("c", "Save and connect"))
-    await take("client-entry.svg", 80, ("y", "Cursor"), ("2", "copied"))
+    await take("client-entry.svg", 80, ("y", "Cursor"), ("3", "Cursor: copied"))
     typed = tuple((each, "") for each in _PASTED)
     await take("add.svg", 80, ("a", "Paste a command"), *typed, ("", "--index "))
     # At the end: a tool that is hidden stays so, and a sign-in goes on.
