@@ -280,6 +280,22 @@ async def test_names_and_addresses_that_two_servers_have_are_said_of_the_later_o
         assert hub.proxy.public_name("b", Kind.TOOLS, "echo").startswith("echo_")
 
 
+async def test_a_change_of_the_proxy_that_waits_for_a_start_is_said_until_it_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "[proxy]\npage_size = 5\n", entry("a")) as hub:
+        config = hub.instance.config
+        for table in ("page_size = 6", "page_size = 5\nsse = true", "page_size = 5\nport = 4200"):
+            config.write_text(f"[proxy]\n{table}\n{entry('a')}", encoding="utf-8")
+            await hub.reload()
+            assert hub.snapshot().warnings == (
+                "The change of [proxy] counts from the next start of mcpmux.",
+            )
+        config.write_text(f"{entry('a')}[proxy]\npage_size = 5\n", encoding="utf-8")
+        await hub.reload()
+        assert hub.snapshot().warnings == ()
+
+
 async def test_a_choice_about_the_screen_is_written_and_told_and_moves_no_server(
     tmp_path: Path,
 ) -> None:
