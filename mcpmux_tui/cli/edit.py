@@ -261,5 +261,7 @@ def _print_candidate(candidate: Candidate) -> None:
         click.echo(f"    with {', '.join(candidate.env)}")
     if candidate.cwd:
         click.echo(f"    in {candidate.cwd}")
+    for asked in candidate.inputs:
+        click.echo(f"    asks for {asked}")
     for note in candidate.notes:
         click.echo(f"    {note}")

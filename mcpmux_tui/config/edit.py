@@ -20,6 +20,7 @@ import tomli_w
 from pydantic import JsonValue
 
 from mcpmux_tui.config.file import SIZE_LIMIT, VERSION, Document, parse
+from mcpmux_tui.config.inputs import input_specs
 from mcpmux_tui.config.schema import server_spec, shown_name
 from mcpmux_tui.config.toml_text import renamed, with_key, without
 from mcpmux_tui.model import jsonc, textfile
@@ -41,6 +42,10 @@ Rewrite = Callable[[str, str], str]
 """Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
 Changes = Mapping[tuple[str, ...], JsonValue]
 """New values in an entry by their keys, such as ("env", "API_KEY"); None takes one out."""
+Inputs = Mapping[str, Mapping[str, JsonValue]]
+"""What the config is to say of inputs, by id."""
+_WHOLE = ""
+"""In the place of a table's name: the whole file."""
 
 
 def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
@@ -66,6 +71,35 @@ def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
         return appended if _is_toml(appended) else _inline(text, change)
 
     _edit(path, change, in_toml)
+
+
+def add_inputs(path: Path, inputs: Inputs) -> None:
+    """Add what is known of inputs, by id, to the config at `path`; those that are there stay.
+
+    Raises UsageError where `inputs` can hold none, ConfigError as `add_server` does.
+    """
+
+    def new(there: object) -> Inputs:
+        known = input_specs(there)[0].keys() | (there if isinstance(there, dict) else ())
+        return {id_: item for id_, item in inputs.items() if id_ not in known}
+
+    def change(document: dict[str, object]) -> None:
+        if added := new(document.get("inputs", {})):
+            match document.setdefault("inputs", {}):
+                case dict(there):
+                    there.update({id_: dict(item) for id_, item in added.items()})
+                case list(there):
+                    there.extend({"id": id_, **item} for id_, item in added.items())
+                case _:
+                    raise _no_table(path, "inputs")
+
+    def in_toml(text: str) -> str:
+        there = tomllib.loads(text).get("inputs", {})
+        appended = _appended(text, {"inputs": new(there)})
+        fits = isinstance(there, dict) and _is_toml(appended)
+        return appended if fits else _inline(text, change, _WHOLE)
+
+    _edit(path, change, in_toml, _WHOLE)
 
 
 def remove_server(path: Path, name: str) -> None:
@@ -310,8 +344,8 @@ def _edit(
 ) -> tuple[bytes, bytes]:
     """Apply `change` to a table of `path`, through `in_toml` where it is TOML.
 
-    The table is that of the servers unless `table` names another. Returns the file before and
-    after.
+    The table is that of the servers unless `table` names another, or the whole file. Returns the
+    file before and after.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -350,7 +384,7 @@ def _changed(
         )
     if document.form == "json":
         return _json(path, text, document, change, table)
-    key = table or "servers"
+    key = "servers" if table is None else table
     present, rest = _data(text, key)
     if not isinstance(present, dict):
         raise _no_table(path, key)
@@ -381,7 +415,7 @@ def _no_table(path: Path, key: str) -> UsageError:
 
 def _data(toml: str, key: str) -> tuple[object, dict[str, object]]:
     rest = tomllib.loads(toml)
-    return rest.pop(key, {}), rest
+    return (rest, {}) if key == _WHOLE else (rest.pop(key, {}), rest)
 
 
 def _appended(text: str, tables: Mapping[str, object]) -> str:
@@ -405,7 +439,7 @@ def _inline(text: str, change: _Change, key: str = "servers") -> str:
 
     try:
         document = tomlkit.parse(text)
-        change(document[key])
+        change(document if key == _WHOLE else document[key])
         return document.as_string()
     except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return text
@@ -425,8 +459,8 @@ def _json(path: Path, text: str, document: Document, change: _Change, table: str
             path=path,
         )
     data: dict[str, object] = json.loads(jsonc.blank(text)) if text.strip() else {}
-    key = table or document.key
-    present = data.setdefault(key, {})
+    key = document.key if table is None else table
+    present = data if key == _WHOLE else data.setdefault(key, {})
     if not isinstance(present, dict):
         raise _no_table(path, key)
     before = copy.deepcopy(present)
