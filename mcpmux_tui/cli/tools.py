@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from mcpmux_tui.control.protocol import (
     TryItem,
 )
 from mcpmux_tui.model.errors import ControlError, UsageError
+from mcpmux_tui.model.server import EngineSnapshot
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -104,7 +107,31 @@ async def _call(
 ) -> Outcome:
     async with await Client.connect(instance.folder) as client:
         wish = TryItem(key="command", server=name, name=tool, arguments=arguments)
-        return await client.try_item(wish)
+        async with aclosing(client.watch()) as snapshots:
+            # What waits already waits for something else.
+            known = {each.id for each in (await anext(snapshots)).questions}
+            telling = asyncio.create_task(_tell_questions(snapshots, name, known))
+            try:
+                return await client.try_item(wish)
+            finally:
+                telling.cancel()
+                with suppress(asyncio.CancelledError):
+                    await telling
+
+
+async def _tell_questions(
+    snapshots: AsyncIterator[EngineSnapshot], name: str, known: set[int]
+) -> None:
+    """Say what a server asks meanwhile: the call waits until somebody answers."""
+    async for snapshot in snapshots:
+        for question in snapshot.questions:
+            if question.server == name and question.id not in known:
+                known.add(question.id)
+                click.echo(
+                    f"{question.summary}\nThe call waits until you answer: `mcpmux answer"
+                    f" {question.id}` does so, or `Answer` on the screen.",
+                    err=True,
+                )
 
 
 async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...]:
