@@ -30,7 +30,10 @@ def list_servers(config: Path | None, as_json: bool) -> None:
     """List the configured servers."""
     from mcpmux_tui.engine import offline
 
-    specs = offline.load(instance_of(config)).servers
+    found = offline.load(instance_of(config))
+    specs = found.servers
+    for warning in found.warnings:
+        click.echo(warning, err=True)
     if as_json:
         print_json(
             [

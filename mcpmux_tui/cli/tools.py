@@ -14,8 +14,14 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import JsonValue
 
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
-from mcpmux_tui.control.client import Client
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_of,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.control.protocol import (
     ItemLine,
     ItemPage,
@@ -24,8 +30,9 @@ from mcpmux_tui.control.protocol import (
     Outcome,
     TryItem,
 )
-from mcpmux_tui.model.errors import ControlError, UsageError
+from mcpmux_tui.model.errors import ControlError, NoSuchServer, UsageError
 from mcpmux_tui.model.server import EngineSnapshot
+from mcpmux_tui.text import one_line
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -93,7 +100,7 @@ COMMANDS: Sequence[click.Command] = (tools, call, logs)
 
 
 async def _tools(instance: Instance, name: str | None) -> list[ItemLine]:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         found: list[ItemLine] = []
         while page := (
             await client.items(ItemPage(server=name, after=len(found), limit=_PAGE))
@@ -105,7 +112,7 @@ async def _tools(instance: Instance, name: str | None) -> list[ItemLine]:
 async def _call(
     instance: Instance, name: str, tool: str, arguments: dict[str, JsonValue]
 ) -> Outcome:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         wish = TryItem(key="command", server=name, name=tool, arguments=arguments)
         async with aclosing(client.watch()) as snapshots:
             # What waits already waits for something else.
@@ -135,10 +142,8 @@ async def _tell_questions(
 
 
 async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...]:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         servers = (await client.hello()).snapshot.servers
         if name not in {each.name for each in servers}:
-            raise ControlError(
-                f"There is no server named {name}.", "`mcpmux list` shows the names."
-            )
+            raise NoSuchServer(one_line(name))
         return (await client.logs(LogSearch(server=name, limit=lines))).lines

@@ -24,7 +24,7 @@ from mcpmux_tui.config.inputs import input_specs
 from mcpmux_tui.config.schema import server_spec, shown_name
 from mcpmux_tui.config.toml_text import renamed, with_key, without
 from mcpmux_tui.model import jsonc, textfile
-from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.model.errors import ConfigError, NoSuchServer, UsageError
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.paths import shown
 
@@ -327,9 +327,7 @@ def _entry(servers: _Servers, name: str) -> object:
     try:
         return servers[name]
     except KeyError:
-        raise UsageError(
-            f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
-        ) from None
+        raise NoSuchServer(shown_name(name)) from None
 
 
 def _table(servers: _Servers, name: str) -> dict[str, object]:

@@ -98,8 +98,39 @@ def test_a_missing_config_is_an_error_and_nothing_creates_it(home: Home) -> None
         done = home.run(command, "--config", "no-such.toml")
         assert done.code == 1, command
         assert "does not exist" in done.err
+    for command in ("status", "stop", "tools", "answer"):
+        done = home.run(command, "--config", "no-such.toml")
+        assert (done.code, done.out) == (3, ""), command
+        assert "no-such.toml does not exist, and no engine runs for it." in done.err
+        assert "Check the name after --config." in done.err
     assert not Path("no-such.toml").exists()
     assert home.run("list").out.startswith("No servers yet")
+
+
+ALONE = ("remove", "enable", "disable", "login", "logout", "doctor")
+OF_AN_ENGINE = ("connect", "disconnect", "restart", "logs", "tools")
+
+
+def test_a_name_that_no_server_has_is_wrong_use_of_every_command(home: Home) -> None:
+    home.write()
+    for command in ALONE:
+        done = home.run(command, "nobody", *config(home))
+        assert (done.code, "There is no server named nobody." in done.err) == (2, True), done
+    with Served(home, "--port", "0"):
+        for command in (*ALONE, *OF_AN_ENGINE):
+            done = home.run(command, "nobody", *config(home))
+            assert (done.code, "There is no server named nobody." in done.err) == (2, True), done
+
+
+def test_json_without_servers_is_said(home: Home) -> None:
+    home.config = home.folder / "mcp.json"
+    home.write('{"mcp": {"servers": {"a": {"command": "x"}}}}')
+    done = home.run("list", *config(home))
+    assert done.out.startswith("No servers yet")
+    assert done.err == (
+        "Neither `mcpServers` nor `servers` stands in the file: it has no servers.\n"
+        "Unknown key `mcp`; it is kept and not used.\n"
+    )
 
 
 @pytest.mark.behaviour("AMG-W02", "LUN-G02")

@@ -19,7 +19,7 @@ from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Kind
-from mcpmux_tui.model.errors import ConfigError, ControlError
+from mcpmux_tui.model.errors import ConfigError, ControlError, NoSuchServer
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.settings import UiSettings
 from tests.fixtures.http_peer import peer
@@ -111,7 +111,7 @@ async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
         with pytest.raises(ControlError, match="a is connected now, so connect does not apply"):
             await Person(hub).act("a", Action.CONNECT)
-        with pytest.raises(ControlError, match="no server named b"):
+        with pytest.raises(NoSuchServer, match="no server named b"):
             await Person(hub).act("b", Action.CONNECT)
 
 
