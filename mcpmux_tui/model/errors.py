@@ -179,10 +179,12 @@ class UpstreamError(McpmuxError):
     """The HTTP status it answered with, where that is the reason."""
     retry_after: float | None = None
     """Seconds it wants to be left alone."""
+    permanent = False
+    """No timer can mend it."""
 
 
 class StartFailed(UpstreamError):
-    """A server never came to speak MCP; `permanent` says that no timer can mend it."""
+    """A server never came to speak MCP."""
 
     def __init__(self, message: str, hint: str = "", *, permanent: bool = False) -> None:
         super().__init__(message, hint)

@@ -299,7 +299,7 @@ async def test_a_closed_port_is_tried_again_and_named() -> None:
         port = listener.getsockname()[1]
     async with running(HttpLaunch(f"http://127.0.0.1:{port}/mcp"), limits=SLOW_RETRY) as rig:
         down = await rig.reach(Health.RECONNECTING)
-        assert down.detail.startswith("Connection refused by 127.0.0.1.")
+        assert down.detail.startswith(f"Connection refused by 127.0.0.1:{port}.")
 
 
 @pytest.mark.behaviour("H1")
@@ -318,7 +318,7 @@ async def test_plain_http_behind_an_https_address_is_named() -> None:
 
 def _untrusted() -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = "self-signed certificate"
+    error.verify_message, error.verify_code = "self-signed certificate", 18
     return error
 
 
@@ -328,14 +328,14 @@ def _untrusted() -> ssl.SSLCertVerificationError:
     [
         (socket.gaierror(-2, "Name or service not known"), "no such host: mcp.example"),
         (_untrusted(), "certificate not trusted for mcp.example"),
-        (ConnectionRefusedError(), "connection refused by mcp.example"),
+        (ConnectionRefusedError(), "connection refused by mcp.example:443"),
         (OSError("weird"), "mcp.example could not be reached (odd)"),
     ],
 )
 def test_each_kind_of_closed_door_has_its_own_words(cause: OSError, words: str) -> None:
     error = httpx2.ConnectError("odd")
     error.__cause__ = ExceptionGroup("all failed", [OSError("first"), cause])
-    found = explain(error, "mcp.example", 5.0)
+    found = explain(error, "mcp.example", 5.0, address="mcp.example:443")
     assert isinstance(found, NotConnected)
     assert found.message.startswith(words)
 
