@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,8 @@ QUICK = Limits(
     term=0.3,
 )
 """The real limits with shorter waits."""
+UNHURRIED = replace(QUICK, eof=DEADLINE, term=DEADLINE)
+"""What comes before the stop ladder has come so far does not wait for it."""
 
 
 def raw(*flags: str, env: Mapping[str, str] | None = None) -> StdioLaunch:

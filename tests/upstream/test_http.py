@@ -16,11 +16,15 @@ from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch, Launch
 from mcpmux_tui.upstream.network import explain
 from tests.fixtures import raw_server
+from tests.fixtures.clock import Clock
 from tests.fixtures.raw_http import RawHttp, parse
-from tests.upstream.rig import FIXTURES, QUICK, PlainValues, running
+from tests.upstream.rig import FIXTURES, QUICK, Ears, PlainValues, running
 
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
 ANSWERS = pytest.mark.parametrize("answers", [(), ("--sse",)], ids=["json", "sse"])
+HOUR = 3600.0
+PATIENT = replace(QUICK, ping_after=10 * HOUR)
+"""For a clock in a test's hand."""
 SLOW_RETRY = replace(QUICK, retry_first=60.0, retry_most=60.0)
 
 
@@ -206,10 +210,23 @@ async def test_a_silent_call_ends() -> None:
 
 
 @pytest.mark.behaviour("H19")
-async def test_progress_in_the_answers_stream_keeps_a_call_alive() -> None:
-    async with RawHttp.open() as http, running(HttpLaunch(http.url), silence=0.4) as rig:
-        arguments = '{"seconds":1.0,"progress":0.1}'
-        assert text(await rig.call("slow", arguments, progressToken=7)) == "done"
+async def test_progress_in_the_answers_stream_keeps_a_call_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        RawHttp.open() as http,
+        running(HttpLaunch(http.url), limits=PATIENT, silence=HOUR) as rig,
+    ):
+        await rig.reach(Health.CONNECTED)
+        clock, ears = Clock.taken(monkeypatch), Ears()
+        arguments = f'{{"key":"k","seconds":{10 * HOUR},"progress":0.01}}'
+        call = asyncio.create_task(rig.call("slow", arguments, client=ears, progressToken=7))
+        for _ in range(3):
+            await ears.hears_more()
+            await clock.after(0.8 * HOUR)
+            assert not call.done()
+        http.server.tell("k")
+        assert text(await call) == "done"
 
 
 async def test_the_session_is_deleted_at_the_end() -> None:

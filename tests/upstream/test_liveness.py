@@ -25,6 +25,8 @@ from tests.upstream.rig import DEADLINE, QUICK, Ears, Rig, raw, running
 
 WATCHFUL = replace(QUICK, ping_after=0.1, ping=0.2, wake_ping=0.2)
 ASLEEP = replace(QUICK, ping_after=60.0, ping=0.2, wake_ping=0.2)
+ANSWERED = replace(WATCHFUL, ping=DEADLINE)
+"""For a server that answers every ping, in its own time."""
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
 CAP = 36_000.0
 SILENCE = 0.4 * CAP
@@ -49,7 +51,7 @@ async def swallowable(
 @pytest.mark.behaviour("LUN-W01")
 @ERAS
 async def test_an_idle_server_is_pinged_and_its_answer_keeps_it(era: str) -> None:
-    async with RawHttp.open(era) as http, running(HttpLaunch(http.url), limits=WATCHFUL) as rig:
+    async with RawHttp.open(era) as http, running(HttpLaunch(http.url), limits=ANSWERED) as rig:
         await rig.reach(Health.CONNECTED)
         first = http.server.seen[PINGS[era]]
         await http.until(lambda: http.server.seen[PINGS[era]] >= first + 3)
@@ -68,11 +70,11 @@ async def test_nothing_watches_a_session_that_is_closed() -> None:
 @pytest.mark.behaviour("LUN-W02")
 async def test_who_knows_no_ping_is_alive_and_not_asked_again() -> None:
     flags = ("--legacy-only", "--no-ping", "--no-get")
-    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url), limits=WATCHFUL) as rig:
+    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url), limits=ANSWERED) as rig:
         await rig.reach(Health.CONNECTED)
         await http.until(lambda: http.server.seen["ping"])
         # Long enough for several more.
-        await asyncio.sleep(5 * WATCHFUL.ping_after)
+        await asyncio.sleep(5 * ANSWERED.ping_after)
         assert http.server.seen["ping"] == 1
         assert any("knows no ping" in line for line in rig.journal.of("mcpmux"))
         await rig.call("echo")
