@@ -249,14 +249,22 @@ def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(hom
     one = {"command": "sh", "args": ["-c", f"echo {long}"], "env": {"API_KEY": "sk-1234567890"}}
     source.write_text(json.dumps({"mcpServers": {"one": one}}), encoding="utf-8")
     before = source.read_bytes()
+    editor = home.folder / ".config/Code/User/mcp.json"
+    editor.parent.mkdir(parents=True)
+    asked = {"id": "dsn", "type": "promptString", "description": "The database", "password": True}
+    two = {"command": "sh", "args": ["${input:dsn}"]}
+    editor.write_text(json.dumps({"inputs": [asked], "servers": {"two": two}}), encoding="utf-8")
     declined = home.run("import", stdin="n\n")
+    assert "    asks for dsn (password) The database\n" in declined.out
     whole = long.replace("\n", "\\n")
     assert f"sh -c 'echo {whole}'" in declined.out
     assert "`env.API_KEY` is a secret in plain text" in declined.out
     assert "sk-1234567890" not in declined.out
     assert "No servers yet" in home.run("list").out
     accepted = home.run("import", stdin="y\n")
-    assert "Added one." in accepted.out
+    assert "Added one, two." in accepted.out
+    written = tomllib.loads((home.folder / "config/config.toml").read_text(encoding="utf-8"))
+    assert written["inputs"] == {"dsn": {"type": "password", "description": "The database"}}
     again = home.run("import", stdin="y\n")
     assert "already here" in again.out
     assert "Nothing to add" in again.out
