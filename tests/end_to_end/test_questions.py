@@ -89,18 +89,22 @@ def test_a_call_that_waits_for_an_answer_says_so_at_once(home: Home) -> None:
     script.write_text(ASKING, encoding="utf-8")
     home.write(f"[servers.town]\ncommand = {sys.executable!r}\nargs = [{str(script)!r}]\n")
     config = ("--config", str(home.config))
-    with Served(home, "--port", "0"):
+    said = home.folder / "said"
+    with Served(home, "--port", "0"), said.open("wb") as err:
         home.wait_until_connected()
-        with subprocess.Popen(
+        call = subprocess.Popen(
             [sys.executable, "-m", "mcpmux_tui", "call", "town", "travel", *config],
-            cwd=ROOT, env=home.env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        ) as call:  # fmt: skip
-            assert call.stderr is not None
-            assert call.stderr.readline() == "town asks: Which city?\n"
-            assert "`mcpmux answer 1` does so" in call.stderr.readline()
+            cwd=ROOT, env=home.env, text=True, stdout=subprocess.PIPE, stderr=err,
+        )  # fmt: skip
+        try:
+            eventually(lambda: "`mcpmux answer 1` does so" in said.read_text(), 15, "the sentence")
             assert home.run("answer", "1", "city=Ulm", *config).code == 0
-            assert call.communicate(timeout=LIMIT) == ("Ulm\n", "")
-            assert call.returncode == 0
+            assert call.communicate(timeout=LIMIT)[0] == "Ulm\n"
+        finally:
+            call.kill()
+            call.communicate()
+        assert call.returncode == 0
+    assert said.read_text().startswith("town asks: Which city?\n")
 
 
 async def test_at_a_terminal_the_command_asks_for_each_field(home: Home) -> None:
