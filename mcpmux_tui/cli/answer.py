@@ -5,13 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
-from mcpmux_tui.control.client import Client
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_of,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.model.errors import ControlError, UsageError
 from mcpmux_tui.model.question import Field, Question, Verdict
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.instance import Instance
 
 _NO_SECRETS = "It seems to ask for a secret; servers must not ask for one this way."
 
@@ -34,8 +44,8 @@ def answer(
     """Answer what a server asks you; without a number: list what waits."""
     if decline and (accept or answers):
         raise UsageError("--decline takes no answers and no --accept.")
-    folder = instance_of(config).folder
-    questions = run(_questions(folder))
+    instance = instance_of(config)
+    questions = run(_questions(instance))
     if number is None:
         if as_json:
             print_json([question.model_dump(mode="json") for question in questions])
@@ -55,17 +65,19 @@ def answer(
         verdict, typed = "accept", _typed(answers)
     else:
         verdict, typed = _asked(question)
-    run(_send(folder, number, verdict, typed))
+    run(_send(instance, number, verdict, typed))
     click.echo("Answered." if verdict == "accept" else "Declined.")
 
 
-async def _questions(folder: Path) -> tuple[Question, ...]:
-    async with await Client.connect(folder) as client:
+async def _questions(instance: Instance) -> tuple[Question, ...]:
+    async with await engine_of(instance) as client:
         return (await client.hello()).snapshot.questions
 
 
-async def _send(folder: Path, number: int, verdict: Verdict, typed: Mapping[str, str]) -> None:
-    async with await Client.connect(folder) as client:
+async def _send(
+    instance: Instance, number: int, verdict: Verdict, typed: Mapping[str, str]
+) -> None:
+    async with await engine_of(instance) as client:
         await client.answer(number, verdict, typed)
 
 

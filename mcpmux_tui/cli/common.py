@@ -68,6 +68,23 @@ async def engine_or(
             yield client
 
 
+async def engine_of(instance: Instance) -> Client:
+    """The running engine of an instance. Raises NoEngine, which says so where its config is not
+    there either."""
+    from mcpmux_tui import paths
+    from mcpmux_tui.control.client import Client
+
+    try:
+        return await Client.connect(instance.folder)
+    except NoEngine as error:
+        if not instance.required or instance.config.exists():
+            raise
+        raise NoEngine(
+            f"{paths.shown(instance.config)} does not exist, and no engine runs for it.",
+            "Check the name after --config.",
+        ) from error
+
+
 def print_json(value: JsonValue) -> None:
     """Print JSON whose control characters are escaped, whoever reads it."""
     click.echo(json.dumps(value, indent=2))

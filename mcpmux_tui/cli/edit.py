@@ -30,7 +30,10 @@ def list_servers(config: Path | None, as_json: bool) -> None:
     """List the configured servers."""
     from mcpmux_tui.engine import offline
 
-    specs = offline.load(instance_of(config)).servers
+    found = offline.load(instance_of(config))
+    specs = found.servers
+    for warning in found.warnings:
+        click.echo(warning, err=True)
     if as_json:
         print_json(
             [
@@ -261,5 +264,7 @@ def _print_candidate(candidate: Candidate) -> None:
         click.echo(f"    with {', '.join(candidate.env)}")
     if candidate.cwd:
         click.echo(f"    in {candidate.cwd}")
+    for asked in candidate.inputs:
+        click.echo(f"    asks for {asked}")
     for note in candidate.notes:
         click.echo(f"    {note}")

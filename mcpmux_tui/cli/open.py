@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mcpmux_tui import paths
 from mcpmux_tui.cli.common import run
 from mcpmux_tui.control.client import Client
 from mcpmux_tui.engine.instance import Options
@@ -117,5 +118,7 @@ async def _running(options: Options) -> Client | None:
 async def _show(client: Client, options: Options, *, owner: bool) -> Left:
     from mcpmux_tui.ui import app
 
+    # The demo's own folder goes with it.
+    reports = options.folder if options.demo is None else paths.state_root()
     async with client:
-        return await app.run(client, owner=owner, state=options.folder)
+        return await app.run(client, owner=owner, state=reports)

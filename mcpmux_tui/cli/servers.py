@@ -6,12 +6,20 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_of,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.control.client import Client
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import ControlError, NoSuchServer
 from mcpmux_tui.model.server import (
     NEEDS_A_PERSON,
     ON_THE_WAY,
@@ -24,6 +32,9 @@ from mcpmux_tui.model.server import (
     suggested_action,
 )
 from mcpmux_tui.text import one_line
+
+if TYPE_CHECKING:
+    from mcpmux_tui.engine.instance import Instance
 
 STOP_LIMIT = 10.0
 _LOOK = 0.05
@@ -39,7 +50,7 @@ def status(config: Path | None, as_json: bool) -> None:
 
     0 all connected, 10 some need you, 11 some failed, 12 some are on their way, 3 not running.
     """
-    snapshot = run(_snapshot(instance_of(config).folder))
+    snapshot = run(_snapshot(instance_of(config)))
     if as_json:
         print_json(
             {
@@ -62,7 +73,7 @@ def status(config: Path | None, as_json: bool) -> None:
 @config_option
 def connect(name: str, config: Path | None) -> None:
     """Connect a server and wait for the outcome."""
-    run(_bring_up(instance_of(config).folder, name, restart=False))
+    run(_bring_up(instance_of(config), name, restart=False))
 
 
 @click.command()
@@ -70,7 +81,7 @@ def connect(name: str, config: Path | None) -> None:
 @config_option
 def restart(name: str, config: Path | None) -> None:
     """Restart a server and wait for the outcome."""
-    run(_bring_up(instance_of(config).folder, name, restart=True))
+    run(_bring_up(instance_of(config), name, restart=True))
 
 
 @click.command()
@@ -78,14 +89,14 @@ def restart(name: str, config: Path | None) -> None:
 @config_option
 def disconnect(name: str, config: Path | None) -> None:
     """Disconnect a server until it is connected again by hand."""
-    run(_take_down(instance_of(config).folder, name))
+    run(_take_down(instance_of(config), name))
 
 
 @click.command()
 @config_option
 def stop(config: Path | None) -> None:
     """Stop the running engine and its servers."""
-    run(_stop(instance_of(config).folder))
+    run(_stop(instance_of(config)))
 
 
 @click.command()
@@ -98,14 +109,14 @@ def token(config: Path | None) -> None:
 COMMANDS: Sequence[click.Command] = (status, connect, disconnect, restart, stop, token)
 
 
-async def _snapshot(folder: Path) -> EngineSnapshot:
-    async with await Client.connect(folder) as client:
+async def _snapshot(instance: Instance) -> EngineSnapshot:
+    async with await engine_of(instance) as client:
         return (await client.hello()).snapshot
 
 
-async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
-    async with await Client.connect(folder) as client:
-        server = await _at_rest(client, folder, name)
+async def _bring_up(instance: Instance, name: str, *, restart: bool) -> None:
+    async with await engine_of(instance) as client:
+        server = await _at_rest(client, instance, name)
         if server.state is Health.DISABLED:
             raise ControlError(f"{name} is disabled.", f"`mcpmux enable {name}` enables it.")
         if restart:
@@ -117,27 +128,27 @@ async def _bring_up(folder: Path, name: str, *, restart: bool) -> None:
             await client.act(name, Action.RETRY)
         elif server.state is not Health.CONNECTING and (action := suggested_action(server.state)):
             await client.act(name, action)
-    server = await _settled(folder, name)
+    server = await _settled(instance, name)
     if server.state in SERVING:
         click.echo(f"{name} is connected: {server.summary}.")
         return
     raise ControlError(f"{name} did not connect: {server.state.word}.", server.detail)
 
 
-async def _take_down(folder: Path, name: str) -> None:
-    async with await Client.connect(folder) as client:
-        server = await _at_rest(client, folder, name)
+async def _take_down(instance: Instance, name: str) -> None:
+    async with await engine_of(instance) as client:
+        server = await _at_rest(client, instance, name)
         if server.state in _NOT_UP:
             click.echo(f"{name} is not connected: {server.state.word}.")
             return
         connecting = server.state in {Health.CONNECTING, Health.SIGNING_IN}
         await client.act(name, Action.CANCEL if connecting else Action.DISCONNECT)
-    await _settled(folder, name)
+    await _settled(instance, name)
     click.echo(f"{name} is disconnected.")
 
 
-async def _stop(folder: Path) -> None:
-    async with await Client.connect(folder) as client:
+async def _stop(instance: Instance) -> None:
+    async with await engine_of(instance) as client:
         pid = (await client.hello()).pid
         await client.stop()
     import psutil  # here: no other command needs it
@@ -157,15 +168,15 @@ async def _stop(folder: Path) -> None:
     click.echo("mcpmux has stopped.")
 
 
-async def _at_rest(client: Client, folder: Path, name: str) -> ServerSnapshot:
+async def _at_rest(client: Client, instance: Instance, name: str) -> ServerSnapshot:
     """The server, once it is not stopping."""
     server = _named((await client.hello()).snapshot, name)
-    return await _settled(folder, name) if server.state is Health.STOPPING else server
+    return await _settled(instance, name) if server.state is Health.STOPPING else server
 
 
-async def _settled(folder: Path, name: str) -> ServerSnapshot:
+async def _settled(instance: Instance, name: str) -> ServerSnapshot:
     """The server with its outcome, watched on a connection of its own: each has one watcher."""
-    async with await Client.connect(folder) as client:
+    async with await engine_of(instance) as client:
         async for snapshot in client.watch():
             server = _named(snapshot, name)
             # A server that waits for its next try has had its outcome.
@@ -178,9 +189,7 @@ def _named(snapshot: EngineSnapshot, name: str) -> ServerSnapshot:
     for server in snapshot.servers:
         if server.name == name:
             return server
-    raise ControlError(
-        f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
-    )
+    raise NoSuchServer(one_line(name))
 
 
 def _print_status(snapshot: EngineSnapshot) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from pydantic import JsonValue
 
-from mcpmux_tui.cli.common import config_option, instance_of, json_option, print_json, run
-from mcpmux_tui.control.client import Client
+from mcpmux_tui.cli.common import (
+    config_option,
+    engine_of,
+    instance_of,
+    json_option,
+    print_json,
+    run,
+)
 from mcpmux_tui.control.protocol import (
     ItemLine,
     ItemPage,
@@ -22,7 +30,9 @@ from mcpmux_tui.control.protocol import (
     Outcome,
     TryItem,
 )
-from mcpmux_tui.model.errors import ControlError, UsageError
+from mcpmux_tui.model.errors import ControlError, NoSuchServer, UsageError
+from mcpmux_tui.model.server import EngineSnapshot
+from mcpmux_tui.text import one_line
 
 if TYPE_CHECKING:
     from mcpmux_tui.engine.instance import Instance
@@ -90,7 +100,7 @@ COMMANDS: Sequence[click.Command] = (tools, call, logs)
 
 
 async def _tools(instance: Instance, name: str | None) -> list[ItemLine]:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         found: list[ItemLine] = []
         while page := (
             await client.items(ItemPage(server=name, after=len(found), limit=_PAGE))
@@ -102,16 +112,38 @@ async def _tools(instance: Instance, name: str | None) -> list[ItemLine]:
 async def _call(
     instance: Instance, name: str, tool: str, arguments: dict[str, JsonValue]
 ) -> Outcome:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         wish = TryItem(key="command", server=name, name=tool, arguments=arguments)
-        return await client.try_item(wish)
+        async with aclosing(client.watch()) as snapshots:
+            # What waits already waits for something else.
+            known = {each.id for each in (await anext(snapshots)).questions}
+            telling = asyncio.create_task(_tell_questions(snapshots, name, known))
+            try:
+                return await client.try_item(wish)
+            finally:
+                telling.cancel()
+                with suppress(asyncio.CancelledError):
+                    await telling
+
+
+async def _tell_questions(
+    snapshots: AsyncIterator[EngineSnapshot], name: str, known: set[int]
+) -> None:
+    """Say what a server asks meanwhile: the call waits until somebody answers."""
+    async for snapshot in snapshots:
+        for question in snapshot.questions:
+            if question.server == name and question.id not in known:
+                known.add(question.id)
+                click.echo(
+                    f"{question.summary}\nThe call waits until you answer: `mcpmux answer"
+                    f" {question.id}` does so, or `Answer` on the screen.",
+                    err=True,
+                )
 
 
 async def _logs(instance: Instance, name: str, lines: int) -> tuple[LogLine, ...]:
-    async with await Client.connect(instance.folder) as client:
+    async with await engine_of(instance) as client:
         servers = (await client.hello()).snapshot.servers
         if name not in {each.name for each in servers}:
-            raise ControlError(
-                f"There is no server named {name}.", "`mcpmux list` shows the names."
-            )
+            raise NoSuchServer(one_line(name))
         return (await client.logs(LogSearch(server=name, limit=lines))).lines

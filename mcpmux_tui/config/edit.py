@@ -12,10 +12,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from mcpmux_tui.config.atomic import update
-from mcpmux_tui.config.roundtrip import TableChange, TomlChange, changed, with_tomlkit
+from mcpmux_tui.config.inputs import input_specs
+from mcpmux_tui.config.roundtrip import WHOLE, TableChange, TomlChange, changed, with_tomlkit
 from mcpmux_tui.config.schema import server_spec, shown_name
 from mcpmux_tui.config.toml_text import appended, renamed, with_key, without
-from mcpmux_tui.model.errors import ConfigError, UsageError
+from mcpmux_tui.model.errors import ConfigError, NoSuchServer, UsageError
 from mcpmux_tui.model.settings import UiChange
 from mcpmux_tui.paths import shown
 
@@ -26,6 +27,8 @@ Rewrite = Callable[[str, str], str]
 """Takes where a text stands, such as "env.API_KEY", and the text; returns what goes there."""
 Changes = Mapping[tuple[str, ...], JsonValue]
 """New values in an entry by their keys, such as ("env", "API_KEY"); None takes one out."""
+Inputs = Mapping[str, Mapping[str, JsonValue]]
+"""What the config is to say of inputs, by id."""
 
 
 def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
@@ -47,6 +50,35 @@ def add_server(path: Path, name: str, entry: Mapping[str, JsonValue]) -> None:
         servers[name] = dict(entry)
 
     _edit(path, change, lambda text: appended(text, {"servers": {name: entry}}))
+
+
+def add_inputs(path: Path, inputs: Inputs) -> None:
+    """Add what is known of inputs, by id, to the config at `path`; those that are there stay.
+
+    Raises UsageError where `inputs` can hold none, ConfigError as `add_server` does.
+    """
+
+    def new(there: object) -> Inputs:
+        known = input_specs(there)[0].keys() | (there if isinstance(there, dict) else ())
+        return {id_: item for id_, item in inputs.items() if id_ not in known}
+
+    def change(document: dict[str, object]) -> None:
+        if added := new(document.get("inputs", {})):
+            match document.setdefault("inputs", {}):
+                case dict(there):
+                    there.update({id_: dict(item) for id_, item in added.items()})
+                case list(there):
+                    there.extend({"id": id_, **item} for id_, item in added.items())
+                case _:
+                    raise UsageError(
+                        f"`inputs` in {shown(path)} is not a table.", "Mend it in your editor."
+                    )
+
+    def in_toml(text: str) -> str | None:
+        there = tomllib.loads(text).get("inputs", {})
+        return appended(text, {"inputs": new(there)}) if isinstance(there, dict) else None
+
+    _edit(path, change, in_toml, table=WHOLE)
 
 
 def remove_server(path: Path, name: str) -> None:
@@ -265,14 +297,7 @@ def _entry(servers: _Servers, name: str) -> object:
     try:
         return servers[name]
     except KeyError:
-        raise no_server(name) from None
-
-
-def no_server(name: str) -> UsageError:
-    """That none has this name."""
-    return UsageError(
-        f"There is no server named {shown_name(name)}.", "`mcpmux list` shows the names."
-    )
+        raise NoSuchServer(shown_name(name)) from None
 
 
 def _table(servers: _Servers, name: str) -> dict[str, object]:
@@ -289,5 +314,5 @@ def _edit(
     *,
     table: str | None = None,
 ) -> tuple[bytes, bytes]:
-    """Make a change to the servers or to another `table`; the file before and after."""
+    """Make a change to the servers, another `table` or all; the file before and after."""
     return update(path, lambda content: changed(path, content, change, in_toml, table=table))

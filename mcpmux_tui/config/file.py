@@ -219,10 +219,13 @@ def _json(path: Path, text: str) -> Document:
             line=error.line,
         ) from None
     proxy_line = plain.count("\n", 0, top["proxy"].key_at) + 1 if "proxy" in top else None
-    warnings = ("Both `mcpServers` and `servers` stand in the file; `servers` is not read.",)
-    both = value.pop("servers", None) is not None
+    warnings = []
+    if key not in top:
+        warnings.append("Neither `mcpServers` nor `servers` stands in the file: it has no servers.")
+    if value.pop("servers", None) is not None:
+        warnings.append("Both `mcpServers` and `servers` stand in the file; `servers` is not read.")
     value.pop("$schema", None)
-    return Document("json", key, raw, value, proxy_line, warnings if both else ())
+    return Document("json", key, raw, value, proxy_line, tuple(warnings))
 
 
 def _json_entries(plain: str, at: int) -> Iterator[RawEntry]:

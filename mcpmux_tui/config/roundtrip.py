@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from mcpmux_tui.config.file import VERSION, Document, is_json, parse
 from mcpmux_tui.model import jsonc, textfile
@@ -21,6 +22,8 @@ _HEADER = """\
 """
 _INDENT = re.compile(r"\n([ \t]+)\"")
 
+WHOLE: Final = ""
+"""In the place of a table's name: all of the file."""
 TableChange = Callable[[dict[str, object]], None]
 """Changes a table in place."""
 TomlChange = Callable[[str], str | None]
@@ -35,7 +38,7 @@ def changed(
     *,
     table: str | None = None,
 ) -> bytes:
-    """Return `content`, that of `path`, with `change` made to the servers or to another `table`.
+    """Return `content`, that of `path`, with `change` made to the servers, another `table` or all.
 
     Raises ConfigError for a content that cannot be changed safely, UsageError where the table is
     none, and what `change` raises.
@@ -43,10 +46,11 @@ def changed(
     text = textfile.decode(content, path)
     try:
         document = _document(path, text)
+        key = document.key if table is None else table
         if document.form == "json":
-            after = _in_json(path, text, document, change, table or document.key)
+            after = _in_json(path, text, document, change, key)
         else:
-            after = _in_toml(path, text, change, in_toml, table or document.key)
+            after = _in_toml(path, text, change, in_toml, key)
         bom = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
         return content if after == text else bom + after.encode()
     except ValueError as error:
@@ -104,7 +108,7 @@ def with_tomlkit(text: str, change: TableChange, key: str = "servers") -> str:
 
     try:
         document = tomlkit.parse(text)
-        change(document[key])
+        change(document if key == WHOLE else document[key])
         return document.as_string()
     except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return text
@@ -120,7 +124,7 @@ def _says(toml: str, key: str, wanted: object, rest: dict[str, object]) -> bool:
 def _split(toml: str, key: str) -> tuple[object, dict[str, object]]:
     """One table of a file, and the rest of it."""
     rest = tomllib.loads(toml)
-    return rest.pop(key, {}), rest
+    return (rest, {}) if key == WHOLE else (rest.pop(key, {}), rest)
 
 
 def _in_json(path: Path, text: str, document: Document, change: TableChange, key: str) -> str:
@@ -137,7 +141,7 @@ def _in_json(path: Path, text: str, document: Document, change: TableChange, key
             path=path,
         )
     data: dict[str, object] = json.loads(jsonc.blank(text)) if text.strip() else {}
-    present = data.setdefault(key, {})
+    present = data if key == WHOLE else data.setdefault(key, {})
     if not isinstance(present, dict):
         raise _no_table(path, key)
     before = copy.deepcopy(present)

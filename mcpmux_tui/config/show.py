@@ -8,11 +8,12 @@ from pathlib import Path
 
 import tomli_w
 
-from mcpmux_tui.config.edit import no_server, rewrite_entry
+from mcpmux_tui.config.edit import rewrite_entry
 from mcpmux_tui.config.file import SIZE_LIMIT, parse
 from mcpmux_tui.config.plain import plain_secret
+from mcpmux_tui.config.schema import shown_name
 from mcpmux_tui.model import textfile
-from mcpmux_tui.model.errors import ConfigError
+from mcpmux_tui.model.errors import ConfigError, NoSuchServer
 
 _HIDDEN = "****"
 
@@ -20,13 +21,13 @@ _HIDDEN = "****"
 def entry_text(path: Path, name: str) -> tuple[int | None, str]:
     """The line a server's entry begins on, and the entry in the file's own form.
 
-    Raises UsageError where there is none of that name, ConfigError for a file that cannot be read.
+    Raises NoSuchServer, and ConfigError for a file that cannot be read.
     Blocks: it reads a file.
     """
     try:
         document = parse(path, textfile.read(path, SIZE_LIMIT))
     except FileNotFoundError:
-        raise no_server(name) from None
+        raise NoSuchServer(shown_name(name)) from None
     for entry in document.servers:
         if entry.name == name:
             shown = {document.key: {name: copy.deepcopy(entry.value)}}
@@ -37,7 +38,7 @@ def entry_text(path: Path, name: str) -> tuple[int | None, str]:
 
             rewrite_entry(shown[document.key][name], hidden)
             return entry.line, _written(path, document.form, shown)
-    raise no_server(name)
+    raise NoSuchServer(shown_name(name))
 
 
 def _written(path: Path, form: str, shown: dict[str, dict[str, object]]) -> str:

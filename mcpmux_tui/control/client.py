@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -73,7 +73,7 @@ class Client:
         """Who answers, and everything a door shows, once."""
         return await self._ask("hello", {}, protocol.Hello)
 
-    async def watch(self) -> AsyncIterator[EngineSnapshot]:
+    async def watch(self) -> AsyncGenerator[EngineSnapshot]:
         """Yield everything a door shows now, and again after each change; ends with the engine.
 
         One watcher per connection.

@@ -624,6 +624,8 @@ class Candidate(Frozen):
     env: tuple[str, ...] = ()
     """Names of its environment variables or headers; values are not shown."""
     cwd: str = ""
+    inputs: tuple[str, ...] = ()
+    """What would come along of what it asks the person for, a line each."""
     source: str = ""
     """The tool it comes from."""
     path: str = ""

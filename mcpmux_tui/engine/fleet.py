@@ -10,7 +10,7 @@ from typing import Final
 from mcpmux_tui.config import plan
 from mcpmux_tui.engine.outage import Outage
 from mcpmux_tui.model.channel import Client
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import NoSuchServer
 from mcpmux_tui.model.ports import Journal, Values
 from mcpmux_tui.model.server import ON_THE_WAY, SERVING, Action, Health, ServerSnapshot
 from mcpmux_tui.model.spec import ServerSpec
@@ -70,13 +70,11 @@ class Fleet(Mapping[str, Supervisor]):
         return len(self._servers)
 
     def named(self, name: str) -> Supervisor:
-        """The server that a person named. Raises ControlError where there is none."""
+        """The server that a person named. Raises NoSuchServer where there is none."""
         try:
             return self._servers[name]
         except KeyError:
-            raise ControlError(
-                f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
-            ) from None
+            raise NoSuchServer(one_line(name)) from None
 
     def apply(self, specs: Sequence[ServerSpec]) -> plan.Plan:
         """Run these servers from now on, and return what that changes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from functools import cached_property
 from importlib import import_module
@@ -102,7 +102,8 @@ class Hub:
         if login_shell is not None:
             self._ground.push_async_callback(login_shell.close)
         self._ground.callback(self.vault.close)
-        self._vault_choice = config.vault
+        self._started = config
+        """The one this engine started with: some of it counts from a start."""
         self._config_error = ""
         self._port_trouble: McpmuxError | None = None
         self._demo = demo
@@ -183,10 +184,7 @@ class Hub:
             ),
             servers=tuple(self.rows.of(each.snapshot) for each in self.fleet.values()),
             questions=self.proxy.questions.pending,
-            warnings=(
-                *self.config.warnings,
-                *notes(self.vault, self._vault_choice, self.config.vault),
-            ),
+            warnings=(*self.config.warnings, *self._notes()),
             config_path=str(self.instance.config),
             config_error=self._config_error,
             offline=self.fleet.outage.servers,
@@ -195,6 +193,11 @@ class Hub:
             demo=self._demo,
             version=__version__,
         )
+
+    def _notes(self) -> Iterator[str]:
+        if self.config.proxy != self._started.proxy:
+            yield "The change of [proxy] counts from the next start of mcpmux."
+        yield from notes(self.vault, self._started.vault, self.config.vault)
 
     async def edit(
         self, change: Callable[Concatenate[Path, P], object], *args: P.args, **kwargs: P.kwargs

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,9 @@ def find_imports(instance: Instance, own_url: str | None) -> protocol.Found:
     `own_url` is the proxy's address where it runs; else the config's port says it.
     """
     plan, problems = _plan(instance, own_url)
-    return protocol.Found(candidates=tuple(map(_candidate, plan)), problems=problems)
+    known = file.load(instance.config, required=False).inputs
+    candidates = tuple(_candidate(each, known) for each in plan)
+    return protocol.Found(candidates=candidates, problems=problems)
 
 
 def import_servers(
@@ -73,6 +75,9 @@ def import_servers(
             "Open the import again and look at it once more.",
         )
     chosen = [offered[key] for key in keys]
+    # Of one id that stands in two files, the first one's: as it is with two imports.
+    if inputs := {id_: item for each in chosen[::-1] for id_, item in each.found.inputs.items()}:
+        edit.add_inputs(instance.config, inputs)
     for each in chosen:
         edit.add_server(instance.config, each.name, each.found.entry)
     return protocol.Imported(added=tuple(each.name for each in chosen))
@@ -146,7 +151,18 @@ def loaders(names: Iterable[str]) -> Iterator[str]:
             yield f"`{exact(name)}` can have other code run in it; look at its value."
 
 
-def _candidate(planned: Planned) -> protocol.Candidate:
+def _input(id_: str, item: Mapping[str, JsonValue], known: Collection[str]) -> str:
+    """An input that would come along, as a person must see it."""
+    told = [str(item["type"])]
+    if isinstance(options := item.get("options"), list):
+        told.append(f"one of {', '.join(map(str, options))}")
+    if "default" in item:
+        told.append("with a default" if item["type"] == "password" else f"else {item['default']}")
+    stays = "; the one in [inputs] stays" if id_ in known else ""
+    return exact(f"{id_} ({', '.join(told)}{stays}) {item.get('description', '')}".strip())
+
+
+def _candidate(planned: Planned, known: Collection[str]) -> protocol.Candidate:
     found = planned.found
     spec = server_spec(planned.name, found.entry, folder=found.path.parent)
     plain = [each for each in spec.warnings if "in plain text" in each]
@@ -167,6 +183,7 @@ def _candidate(planned: Planned) -> protocol.Candidate:
         target=exact(target),
         env=tuple(exact(name) for name in names),
         cwd=exact(cwd or ""),
+        inputs=tuple(_input(id_, item, known) for id_, item in found.inputs.items()),
         source=found.tool,
         path=paths.shown(found.path),
         notes=(

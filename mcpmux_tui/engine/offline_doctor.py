@@ -12,7 +12,7 @@ from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.doctor import examine
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.sign_ins import SignIns
-from mcpmux_tui.model.errors import ControlError
+from mcpmux_tui.model.errors import NoSuchServer
 from mcpmux_tui.model.spec import Config
 from mcpmux_tui.text import one_line
 from mcpmux_tui.vault.choice import vault
@@ -31,12 +31,10 @@ class Alone:
         self._redactor = redactor
 
     async def doctor(self, server: str) -> Checkup:
-        """Check one server. Raises ControlError."""
+        """Check one server. Raises NoSuchServer."""
         spec = next((each for each in self._config.servers if each.name == server), None)
         if spec is None:
-            raise ControlError(
-                f"There is no server named {one_line(server)}.", "`mcpmux list` shows the names."
-            )
+            raise NoSuchServer(one_line(server))
         redactor = self._redactor
         resolver = Resolver(
             os.environ,

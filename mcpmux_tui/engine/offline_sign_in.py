@@ -11,7 +11,7 @@ from mcpmux_tui.control.protocol import LoggedOut, Login, LoginDone, LoginStep
 from mcpmux_tui.engine import offline
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.sign_ins import SignIns, in_words
-from mcpmux_tui.model.errors import ControlError, McpmuxError
+from mcpmux_tui.model.errors import ControlError, McpmuxError, NoSuchServer
 from mcpmux_tui.model.frozen import Frozen
 from mcpmux_tui.model.spec import Config, HttpLaunch
 from mcpmux_tui.text import one_line
@@ -131,9 +131,7 @@ async def remote_launch(config: Config, kept: Vault, name: str) -> HttpLaunch:
     """The address of a remote server, placeholders filled. Raises McpmuxError."""
     spec = next((each for each in config.servers if each.name == name), None)
     if spec is None:
-        raise ControlError(
-            f"There is no server named {one_line(name)}.", "`mcpmux list` shows the names."
-        )
+        raise NoSuchServer(one_line(name))
     launch = (
         None
         if spec.launch is None

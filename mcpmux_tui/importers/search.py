@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mcpmux_tui.importers import claude_code, claude_desktop, cursor, vscode
-from mcpmux_tui.importers.source import Findings, FoundServer, Source, Where
+from mcpmux_tui.importers.inputs import used_inputs
+from mcpmux_tui.importers.source import Findings, FoundServer, Where
 from mcpmux_tui.importers.translate import Unusable, entry
 from mcpmux_tui.model import jsonc, textfile
 from mcpmux_tui.model.errors import ConfigError
@@ -40,7 +41,10 @@ def find(home: Path, cwd: Path, environ: Mapping[str, str], platform: str) -> Fi
                 problems.append(f"{source.tool}: {one_line(problem)}")
             except ConfigError as error:
                 problems.append(f"{source.tool}: {error.message}")
-        for name, value in _table(documents[source.path], source).items():
+        document = documents[source.path]
+        servers = _at(document, source.table)
+        inputs = _at(document, source.inputs) if source.inputs else None
+        for name, value in (servers if isinstance(servers, dict) else {}).items():
             try:
                 made, notes = entry(
                     value, source.translate, home=where.home, project=source.project
@@ -49,11 +53,12 @@ def find(home: Path, cwd: Path, environ: Mapping[str, str], platform: str) -> Fi
                 shown_name = one_line(name, NAME_LIMIT)
                 problems.append(f"{source.tool}: `{shown_name}` in {shown(source.path)} {reason}.")
             else:
-                found.append(FoundServer(name, made, source.tool, source.path, notes))
+                asked = used_inputs(made, inputs)
+                found.append(FoundServer(name, made, source.tool, source.path, notes, asked))
     return Findings(tuple(found), tuple(problems))
 
 
-def _table(document: object, source: Source) -> Mapping[str, object]:
-    for key in source.table:
+def _at(document: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
         document = document.get(key) if isinstance(document, dict) else None
-    return document if isinstance(document, dict) else {}
+    return document

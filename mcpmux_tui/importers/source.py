@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue
 
 Translate = Callable[[str], str]
 """Turns a text of a tool's config into one that means the same in mcpmux's."""
+Inputs = Mapping[str, Mapping[str, JsonValue]]
+"""What is known of each `${input:ID}`, by id, in mcpmux's own keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Source:
     translate: Translate
     project: Path | None = None
     """The folder its servers run in; None: the user's own, for all projects."""
+    inputs: tuple[str, ...] = ()
+    """The keys that lead to what a person is asked for; none where the tool asks for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,14 @@ class FoundServer:
     path: Path
     notes: tuple[str, ...] = ()
     """What was not taken over, a sentence each."""
+    inputs: Inputs = field(default_factory=dict)
+    """What its file says of the inputs it refers to."""
 
     @property
     def key(self) -> str:
         """Names exactly this entry: a yes to it is no yes to what the file says later."""
-        whole = json.dumps([self.tool, str(self.path), self.name, self.entry], sort_keys=True)
+        said = [self.tool, str(self.path), self.name, self.entry, self.inputs]
+        whole = json.dumps(said, sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 

@@ -6,8 +6,10 @@ Variables: code.visualstudio.com/docs/reference/variables-reference.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from mcpmux_tui.importers.source import Source, Where
+from mcpmux_tui.importers.inputs import ID
+from mcpmux_tui.importers.source import Source, Translate, Where
 from mcpmux_tui.importers.translate import translator
 from mcpmux_tui.paths import AnyPath, app_data
 
@@ -24,13 +26,17 @@ def user_folders(
 
 def sources(where: Where) -> Iterator[Source]:
     """Yield the servers of the user, then those of the current folder."""
-    kept = r"env:[A-Za-z_][A-Za-z0-9_]*|input:[A-Za-z0-9_.-]+"
+    kept = r"env:[A-Za-z_][A-Za-z0-9_]*|input:" + ID
     user = translator(kept, where.variables(project=False))
     for folder in user_folders(where.home, where.environ, where.platform):
-        yield Source(TOOL, folder / "mcp.json", ("servers",), user)
-        yield Source(TOOL, folder / "settings.json", ("mcp", "servers"), user)
-        yield Source(TOOL, folder / "settings.json", ("mcp.servers",), user)
+        yield from _in_folder(folder, user)
+        yield Source(TOOL, folder / "settings.json", ("mcp.servers",), user, inputs=("mcp.inputs",))
     folder = where.cwd / ".vscode"
     project = translator(kept, where.variables(project=True))
-    yield Source(TOOL, folder / "mcp.json", ("servers",), project, where.cwd)
-    yield Source(TOOL, folder / "settings.json", ("mcp", "servers"), project, where.cwd)
+    yield from _in_folder(folder, project, where.cwd)
+
+
+def _in_folder(folder: Path, translate: Translate, project: Path | None = None) -> Iterator[Source]:
+    file, old = folder / "mcp.json", folder / "settings.json"
+    yield Source(TOOL, file, ("servers",), translate, project, ("inputs",))
+    yield Source(TOOL, old, ("mcp", "servers"), translate, project, ("mcp", "inputs"))

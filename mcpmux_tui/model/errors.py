@@ -3,6 +3,7 @@
 McpmuxError                 message (one sentence), hint (what to do), exit code of a command
 ├── ConfigError             the file, or one entry of it, cannot be used (path, line)
 ├── UsageError              a command was asked for something that cannot be
+│   └── NoSuchServer        no server has the name that was given
 ├── InputMissing            placeholders without a value (their names)
 ├── NoEngine                no engine runs for this instance
 ├── AlreadyRunning          an engine runs for this instance (its pid)
@@ -54,6 +55,13 @@ class UsageError(McpmuxError):
     """A command was asked for something that cannot be."""
 
     exit_code = 2
+
+
+class NoSuchServer(UsageError):
+    """No server has the name that was given; `name` as it may stand in a sentence."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no server named {name}.", "`mcpmux list` shows the names.")
 
 
 class InputMissing(McpmuxError):
@@ -112,8 +120,12 @@ class NoEngine(McpmuxError):
 
     exit_code = 3
 
-    def __init__(self, message: str = "mcpmux is not running for this config.") -> None:
-        super().__init__(message, "Start it with `mcpmux` or `mcpmux serve`.")
+    def __init__(
+        self,
+        message: str = "mcpmux is not running for this config.",
+        hint: str = "Start it with `mcpmux` or `mcpmux serve`.",
+    ) -> None:
+        super().__init__(message, hint)
 
 
 class AlreadyRunning(McpmuxError):
@@ -167,10 +179,12 @@ class UpstreamError(McpmuxError):
     """The HTTP status it answered with, where that is the reason."""
     retry_after: float | None = None
     """Seconds it wants to be left alone."""
+    permanent = False
+    """No timer can mend it."""
 
 
 class StartFailed(UpstreamError):
-    """A server never came to speak MCP; `permanent` says that no timer can mend it."""
+    """A server never came to speak MCP."""
 
     def __init__(self, message: str, hint: str = "", *, permanent: bool = False) -> None:
         super().__init__(message, hint)

@@ -16,6 +16,7 @@ from textual.app import App
 from textual.driver import Driver
 
 from mcpmux_tui import __version__
+from mcpmux_tui.paths import private_dir
 from mcpmux_tui.text import clean
 from mcpmux_tui.ui.content import mask
 
@@ -24,7 +25,7 @@ EXIT_CODE = 70
 
 def write_report(error: BaseException, folder: Path) -> Path:
     """Write where `error` arose into a private file of `folder`; raises OSError."""
-    report = folder / "ui-crash.log"
+    report = private_dir(folder) / "ui-crash.log"
     lines = traceback.TracebackException.from_exception(error, capture_locals=False).format()
     at = datetime.now(UTC).isoformat(timespec="seconds")
     text = clean(mask("".join(lines)), limit=65_536)

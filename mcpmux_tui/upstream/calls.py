@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +67,7 @@ class Call:
             return
         if self.failure is not None:
             raise self.failure from None
-        if time.monotonic() >= self.end:
+        if self.calls.loop.time() >= self.end:
             raise RequestTimeout(
                 f"{self.method} did not end within {self.cap:g} s",
                 "Its entry's `deadlines.call` sets how many seconds a call may last.",
@@ -85,7 +84,7 @@ class Call:
 
     def alive(self) -> None:
         """Start its silence anew."""
-        silent = time.monotonic() + self.patience
+        silent = self.calls.loop.time() + self.patience
         self.due = self.end if self.questions else min(silent, self.end)
         self.calls.watch(self.due)
 
@@ -180,7 +179,7 @@ class Calls:
         client: Client | None,
     ) -> Call:
         """One request: at most `cap` seconds, `patience` in silence."""
-        now = time.monotonic()
+        now = self.loop.time()
         silence = math.inf if patience is None else patience
         end = math.inf if cap is None else now + cap
         due = min(now + silence, end)
@@ -211,7 +210,7 @@ class Calls:
 
     def _look(self) -> None:
         self._timer = None
-        now = time.monotonic()
+        now = self.loop.time()
         for call in list(self._waiting.values()):
             if call.due <= now:
                 call.expire()

@@ -31,7 +31,7 @@ from mcpmux_tui.upstream.kept import KeptTransport
 from mcpmux_tui.upstream.limits import MIB, Limits
 from mcpmux_tui.upstream.network import explain, status_phrase
 from mcpmux_tui.upstream.transport import read_message
-from mcpmux_tui.upstream.troubles import NotUnderstood, Unreachable, not_authorized
+from mcpmux_tui.upstream.troubles import NotTrusted, NotUnderstood, Unreachable, not_authorized
 
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
@@ -43,6 +43,12 @@ _KEPT: Final = 64
 _KEPT_FOR: Final = 60.0
 _EXPIRY: Final = 30.0
 """Seconds after which an idle connection is not trusted any more."""
+_PORTS: Final = {"http": 80, "https": 443}
+_NO_ANSWER_HINTS: Final = {
+    "http": "Look whether the address should begin with https instead of http, and whether it is an"
+    " MCP server's.",
+    "https": "Look at the server's own log, and whether the address is an MCP server's.",
+}
 _LOOPBACKS = ("127.0.0.1", "::1")
 
 
@@ -107,6 +113,8 @@ class HttpClient:
         self._connections: Connections | None = None
         self._hosts: list[str] = []
         """Where to connect, the one that worked last first."""
+        self._answered = False
+        """Whether anything at the address ever answered in HTTP."""
         self._pause: NotUnderstood | None = None
         self._pause_ends = 0.0
 
@@ -170,7 +178,17 @@ class HttpClient:
                 finally:
                     await response.aclose()
         except httpx2.HTTPError as error:
-            raise explain(error, self._shown_host(), self._limits.connect) from error
+            trouble = explain(
+                error,
+                self._shown_host(),
+                self._limits.connect,
+                address=self._shown_address(),
+                never_answered=None if self._answered else _NO_ANSWER_HINTS[self.url.scheme],
+            )
+            if isinstance(trouble, NotTrusted):
+                # Who is trusted may be another one at the next try, which a person asks for.
+                system_trust.cache_clear()
+            raise trouble from error
 
     async def _sent(
         self,
@@ -196,6 +214,7 @@ class HttpClient:
                 if host == self._hosts[-1]:
                     raise
             else:
+                self._answered = True
                 self._hosts.sort(key=lambda each: each != host)
                 return response
         raise Unreachable("was stopped")
@@ -204,6 +223,12 @@ class HttpClient:
         """The host, unless it came from a placeholder: its value may be a secret."""
         host, configured = self.url.host, self._configured.url
         return host if host in configured else one_line(configured, 200)
+
+    def _shown_address(self) -> str:
+        """The host with its port, unless that came from a placeholder."""
+        host, port = self._shown_host(), self.url.port or _PORTS[self.url.scheme]
+        hidden = host != self.url.host or (self.url.port and str(port) not in self._configured.url)
+        return host if hidden else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def refused(self, response: httpx2.Response) -> Message:
         """The JSON-RPC error that came with a status other than 200.

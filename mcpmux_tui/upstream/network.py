@@ -11,7 +11,7 @@ import httpx2
 
 from mcpmux_tui.model.errors import ConnectionLost, UpstreamError
 from mcpmux_tui.text import one_line
-from mcpmux_tui.upstream.troubles import Unreachable
+from mcpmux_tui.upstream.troubles import NotTrusted, Unreachable
 
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -20,21 +20,47 @@ _NOT_SENT = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
+_CLOCK = "Look at the clock of this machine; if it is right,"
+_ANOTHER_NAME = "It is made for another name: look at the address in the config; then retry."
+_TRUST_HINTS = {
+    9: f"{_CLOCK} the server's operator has to mend its certificate; then retry.",
+    10: f"{_CLOCK} the server's operator has to renew its certificate; then retry.",
+    62: _ANOTHER_NAME,
+    64: _ANOTHER_NAME,
+}
+"""By OpenSSL's codes: not valid yet, expired, another host name, another IP address."""
+_OWN_AUTHORITY = (
+    "If you trust its authority, add that to the system's store and retry, or start mcpmux with"
+    " SSL_CERT_FILE set to a file of authorities that has it."
+)
 
 
-def explain(error: httpx2.HTTPError, host: str, connect: float) -> UpstreamError:
-    """The error for a request that met `error`: Unreachable if nothing was sent."""
+def explain(
+    error: httpx2.HTTPError,
+    host: str,
+    connect: float,
+    *,
+    address: str = "",
+    never_answered: str | None = None,
+) -> UpstreamError:
+    """The error for a request that met `error`: Unreachable if nothing was sent.
+
+    `address` is the host with its port; `never_answered` what to look at where nothing at this
+    address ever answered: then there was no call yet.
+    """
     if isinstance(error, _NOT_SENT):
-        return _unreachable(error, host, connect)
+        return _unreachable(error, host, address or host, connect)
     if isinstance(error, httpx2.DecodingError):
         return ConnectionLost("the answer's compression is broken", "Try again.")
+    if never_answered is not None:
+        return ConnectionLost(f"no HTTP answer from {address} ({_kind(error)})", never_answered)
     return ConnectionLost(
         f"the connection to {host} broke ({_kind(error)})",
         "Whether the call was carried out is not known.",
     )
 
 
-def _unreachable(error: httpx2.HTTPError, host: str, connect: float) -> Unreachable:
+def _unreachable(error: httpx2.HTTPError, host: str, address: str, connect: float) -> Unreachable:
     if isinstance(error, httpx2.ConnectTimeout):
         return Unreachable(
             f"{host} could not be reached within {connect:g} s",
@@ -48,9 +74,9 @@ def _unreachable(error: httpx2.HTTPError, host: str, connect: float) -> Unreacha
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return Unreachable(
+                return NotTrusted(
                     f"certificate not trusted for {host} ({one_line(cause.verify_message, 120)})",
-                    "If its authority is your own, name its file in SSL_CERT_FILE.",
+                    _TRUST_HINTS.get(cause.verify_code, _OWN_AUTHORITY),
                 )
             case ssl.SSLError():
                 return Unreachable(
@@ -63,7 +89,7 @@ def _unreachable(error: httpx2.HTTPError, host: str, connect: float) -> Unreacha
                 )
             case ConnectionRefusedError():
                 return Unreachable(
-                    f"connection refused by {host}", "Look whether the server runs there."
+                    f"connection refused by {address}", "Look whether the server runs there."
                 )
     return Unreachable(
         f"{host} could not be reached ({_kind(error)})", "Look at the network and the address."

@@ -250,8 +250,7 @@ class Session:
                 self.suspect()
                 raise outward(self._name, error) from error
             self._note(f"no session in the older era: {error.message}")
-            lasting = isinstance(error, StartFailed | NotUnderstood) and error.permanent
-            if lasting or self._transport.shared:
+            if error.permanent or self._transport.shared:
                 # In the era it speaks, what it asks comes as a result: nobody needs one.
                 await self._personal.close()
                 self._personal = None

@@ -20,7 +20,6 @@ from mcpmux_tui.model.errors import (
     InputMissing,
     McpmuxError,
     SignInRequired,
-    StartFailed,
     UpstreamError,
 )
 from mcpmux_tui.model.ports import Journal, Values
@@ -368,7 +367,6 @@ class Supervisor:
         if before.health in SERVING and time.time() - before.since >= self._limits.healthy:
             self._backoff.reset()
         condition = Condition(Health.FAILED, self._generation, error=error)
-        lasting = isinstance(error, StartFailed | NotUnderstood) and error.permanent
         if isinstance(error, InputMissing):
             self._set(replace(condition, health=Health.NEEDS_INPUT))
         elif isinstance(error, SignInRequired):
@@ -376,7 +374,7 @@ class Supervisor:
         elif remembered and isinstance(error, NotUnderstood):
             # The transport that was right once is not any more.
             self._begin()
-        elif lasting or not isinstance(error, UpstreamError):
+        elif not isinstance(error, UpstreamError) or error.permanent:
             self._set(condition)
         elif self._ends_too_often():
             count, window = self._limits.crashes, self._limits.crash_window

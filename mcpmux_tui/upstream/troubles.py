@@ -5,6 +5,7 @@ after 0.4 s"); the name is added once, where an error leaves this room.
 
 NotConnected
 └── Unreachable          no connection came about; nothing was sent
+    └── NotTrusted       its certificate does not prove who it is: a person has to look
 ConnectionLost
 ├── Ended                the process is gone, or closed a pipe it speaks MCP on
 ├── NotUnderstood        it answered something that is no MCP message
@@ -26,6 +27,12 @@ from mcpmux_tui.model.errors import (
 
 class Unreachable(NotConnected):
     """No connection came about; nothing was sent."""
+
+
+class NotTrusted(Unreachable):
+    """Its certificate does not prove who it is."""
+
+    permanent = True
 
 
 def not_authorized(*, brings_authorization: bool = True) -> SignInRequired:

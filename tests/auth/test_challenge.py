@@ -88,9 +88,9 @@ def test_the_header_and_its_scopes_are_capped() -> None:
 @pytest.mark.parametrize("unit", ['"', "\\", "a=", 'a="', "a ", ",", "=", " ", 'a="\\', "a=b "])
 def test_no_header_takes_long(unit: str) -> None:
     line = "Bearer " + unit * (8_000 // len(unit))
-    before = time.perf_counter()
+    before = time.process_time()
     challenges([line])
-    assert time.perf_counter() - before < 0.5
+    assert time.process_time() - before < 0.5
 
 
 @pytest.mark.behaviour("C12")

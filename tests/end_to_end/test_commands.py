@@ -98,8 +98,39 @@ def test_a_missing_config_is_an_error_and_nothing_creates_it(home: Home) -> None
         done = home.run(command, "--config", "no-such.toml")
         assert done.code == 1, command
         assert "does not exist" in done.err
+    for command in ("status", "stop", "tools", "answer"):
+        done = home.run(command, "--config", "no-such.toml")
+        assert (done.code, done.out) == (3, ""), command
+        assert "no-such.toml does not exist, and no engine runs for it." in done.err
+        assert "Check the name after --config." in done.err
     assert not Path("no-such.toml").exists()
     assert home.run("list").out.startswith("No servers yet")
+
+
+ALONE = ("remove", "enable", "disable", "login", "logout", "doctor")
+OF_AN_ENGINE = ("connect", "disconnect", "restart", "logs", "tools")
+
+
+def test_a_name_that_no_server_has_is_wrong_use_of_every_command(home: Home) -> None:
+    home.write()
+    for command in ALONE:
+        done = home.run(command, "nobody", *config(home))
+        assert (done.code, "There is no server named nobody." in done.err) == (2, True), done
+    with Served(home, "--port", "0"):
+        for command in (*ALONE, *OF_AN_ENGINE):
+            done = home.run(command, "nobody", *config(home))
+            assert (done.code, "There is no server named nobody." in done.err) == (2, True), done
+
+
+def test_json_without_servers_is_said(home: Home) -> None:
+    home.config = home.folder / "mcp.json"
+    home.write('{"mcp": {"servers": {"a": {"command": "x"}}}}')
+    done = home.run("list", *config(home))
+    assert done.out.startswith("No servers yet")
+    assert done.err == (
+        "Neither `mcpServers` nor `servers` stands in the file: it has no servers.\n"
+        "Unknown key `mcp`; it is kept and not used.\n"
+    )
 
 
 @pytest.mark.behaviour("AMG-W02", "LUN-G02")
@@ -218,14 +249,22 @@ def test_import_shows_whole_commands_adds_after_yes_and_leaves_sources_alone(hom
     one = {"command": "sh", "args": ["-c", f"echo {long}"], "env": {"API_KEY": "sk-1234567890"}}
     source.write_text(json.dumps({"mcpServers": {"one": one}}), encoding="utf-8")
     before = source.read_bytes()
+    editor = home.folder / ".config/Code/User/mcp.json"
+    editor.parent.mkdir(parents=True)
+    asked = {"id": "dsn", "type": "promptString", "description": "The database", "password": True}
+    two = {"command": "sh", "args": ["${input:dsn}"]}
+    editor.write_text(json.dumps({"inputs": [asked], "servers": {"two": two}}), encoding="utf-8")
     declined = home.run("import", stdin="n\n")
+    assert "    asks for dsn (password) The database\n" in declined.out
     whole = long.replace("\n", "\\n")
     assert f"sh -c 'echo {whole}'" in declined.out
     assert "`env.API_KEY` is a secret in plain text" in declined.out
     assert "sk-1234567890" not in declined.out
     assert "No servers yet" in home.run("list").out
     accepted = home.run("import", stdin="y\n")
-    assert "Added one." in accepted.out
+    assert "Added one, two." in accepted.out
+    written = tomllib.loads((home.folder / "config/config.toml").read_text(encoding="utf-8"))
+    assert written["inputs"] == {"dsn": {"type": "password", "description": "The database"}}
     again = home.run("import", stdin="y\n")
     assert "already here" in again.out
     assert "Nothing to add" in again.out

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from mcpmux_tui.text import one_line
-from tests.end_to_end.program import Home, Served, Terminal, eventually
+from tests.end_to_end.program import LIMIT, ROOT, Home, Served, Terminal, eventually
 from tests.end_to_end.wire import http_wire
+
+ASKING = """
+import json, sys
+
+def send(**message):
+    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+
+def ask():
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    params = {"message": "Which city?", "requestedSchema": schema}
+    send(id="q", method="elicitation/create", params=params)
+
+info = {"serverInfo": {"name": "town", "version": "1"}, "capabilities": {"tools": {}}}
+call = None
+for line in sys.stdin:
+    message = json.loads(line)
+    match message.get("method"):
+        case "initialize":
+            send(id=message["id"], result={"protocolVersion": "2025-11-25", **info})
+        case "tools/list":
+            tools = [{"name": "travel", "inputSchema": {"type": "object"}}]
+            send(id=message["id"], result={"tools": tools})
+        case "tools/call":
+            call = message["id"]
+            ask()
+        case None:
+            text = {"type": "text", "text": message["result"]["content"]["city"]}
+            send(id=call, result={"content": [text]})
+        case _ if "id" in message:
+            send(id=message["id"], error={"code": -32601, "message": "no"})
+"""
 
 
 def questions(home: Home) -> list[dict[str, object]]:
@@ -49,6 +82,29 @@ async def test_a_question_of_no_call_waits_for_the_person_and_a_command_answers_
         result = {"action": "accept", "content": {"city": "Ulm", "days": 3}}
         assert await heard(home, served) == [{"jsonrpc": "2.0", "id": "e-1", "result": result}]
         assert home.run("answer", *config).out == "No server asks you anything.\n"
+
+
+def test_a_call_that_waits_for_an_answer_says_so_at_once(home: Home) -> None:
+    script = home.folder / "asking.py"
+    script.write_text(ASKING, encoding="utf-8")
+    home.write(f"[servers.town]\ncommand = {sys.executable!r}\nargs = [{str(script)!r}]\n")
+    config = ("--config", str(home.config))
+    said = home.folder / "said"
+    with Served(home, "--port", "0"), said.open("wb") as err:
+        home.wait_until_connected()
+        call = subprocess.Popen(
+            [sys.executable, "-m", "mcpmux_tui", "call", "town", "travel", *config],
+            cwd=ROOT, env=home.env, text=True, stdout=subprocess.PIPE, stderr=err,
+        )  # fmt: skip
+        try:
+            eventually(lambda: "`mcpmux answer 1` does so" in said.read_text(), 15, "the sentence")
+            assert home.run("answer", "1", "city=Ulm", *config).code == 0
+            assert call.communicate(timeout=LIMIT)[0] == "Ulm\n"
+        finally:
+            call.kill()
+            call.communicate()
+        assert call.returncode == 0
+    assert said.read_text().startswith("town asks: Which city?\n")
 
 
 async def test_at_a_terminal_the_command_asks_for_each_field(home: Home) -> None:

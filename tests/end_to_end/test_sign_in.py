@@ -82,7 +82,7 @@ def test_without_an_engine_the_command_signs_in_by_itself(home: Home) -> None:
             eventually(lambda: state(home)["state"] == "connected", 15, "connected")
         assert home.run("logout", "guarded", "--reset", *config).code == 0
         assert home.run("auth", "status", *config).code == 1
-        assert home.run("login", "nobody", *config).code == 1
+        assert home.run("login", "nobody", *config).code == 2
         # Who is removed leaves nothing of a sign-in behind.
         assert home.run("login", "guarded", *config).code == 0
         (kept,) = home.folder.rglob("secrets.toml")

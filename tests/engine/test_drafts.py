@@ -14,7 +14,7 @@ import pytest
 from mcpmux_tui.control.protocol import HIDDEN, Draft, DraftKept, EntryForm, Wrong
 from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.person import Person
-from mcpmux_tui.model.errors import ControlError, McpmuxError
+from mcpmux_tui.model.errors import ControlError, McpmuxError, NoSuchServer
 from mcpmux_tui.model.server import Health
 from tests.engine.test_given import SESSION, environment_of, holding
 from tests.engine.test_given import ring as ring
@@ -325,5 +325,5 @@ async def test_removing_a_server_deletes_its_sign_in_and_keeps_values(tmp_path: 
         assert await Person(hub).remove("a") == ("API_KEY",)
         assert "API_KEY" in secrets.read_text()
         assert [each.name for each in hub.snapshot().servers] == ["b"]
-        with pytest.raises(ControlError, match="no server named a"):
+        with pytest.raises(NoSuchServer, match="no server named a"):
             await Person(hub).remove("a")

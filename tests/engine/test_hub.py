@@ -19,7 +19,7 @@ from mcpmux_tui.engine.hub import Hub
 from mcpmux_tui.engine.instance import Instance
 from mcpmux_tui.engine.person import Person
 from mcpmux_tui.model.channel import Kind
-from mcpmux_tui.model.errors import ConfigError, ControlError
+from mcpmux_tui.model.errors import ConfigError, ControlError, NoSuchServer
 from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.settings import UiSettings
 from tests.fixtures.http_peer import peer
@@ -111,7 +111,7 @@ async def test_an_action_that_the_row_did_not_offer_is_refused_in_a_sentence(
         await until(hub, lambda: state(hub, "a") is Health.CONNECTED)
         with pytest.raises(ControlError, match="a is connected now, so connect does not apply"):
             await Person(hub).act("a", Action.CONNECT)
-        with pytest.raises(ControlError, match="no server named b"):
+        with pytest.raises(NoSuchServer, match="no server named b"):
             await Person(hub).act("b", Action.CONNECT)
 
 
@@ -278,6 +278,22 @@ async def test_names_and_addresses_that_two_servers_have_are_said_of_the_later_o
         )
         assert hub.proxy.public_name("a", Kind.TOOLS, "echo") == "echo"
         assert hub.proxy.public_name("b", Kind.TOOLS, "echo").startswith("echo_")
+
+
+async def test_a_change_of_the_proxy_that_waits_for_a_start_is_said_until_it_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "[proxy]\npage_size = 5\n", entry("a")) as hub:
+        config = hub.instance.config
+        for table in ("page_size = 6", "page_size = 5\nsse = true", "page_size = 5\nport = 4200"):
+            config.write_text(f"[proxy]\n{table}\n{entry('a')}", encoding="utf-8")
+            await hub.reload()
+            assert hub.snapshot().warnings == (
+                "The change of [proxy] counts from the next start of mcpmux.",
+            )
+        config.write_text(f"{entry('a')}[proxy]\npage_size = 5\n", encoding="utf-8")
+        await hub.reload()
+        assert hub.snapshot().warnings == ()
 
 
 async def test_a_choice_about_the_screen_is_written_and_told_and_moves_no_server(

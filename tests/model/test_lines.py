@@ -42,10 +42,10 @@ def test_of_a_too_long_line_both_ends_are_kept() -> None:
 def test_a_long_line_costs_linear_time_and_bounded_memory() -> None:
     splitter = LineSplitter(16 * KIB * KIB)
     chunk = b"x" * 64 * KIB
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1600):
         splitter.feed(chunk)
     (line,) = splitter.feed(b"\n")
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
     assert line.left_out == 1600 * len(chunk) - len(line.data)
     assert len(line.data) == 1024

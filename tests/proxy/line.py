@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mcpmux_tui.proxy.connection import Connection, Serve
 from mcpmux_tui.proxy.http import BodyTooLarge, ClientGone, Exchange
 from mcpmux_tui.proxy.limits import DEFAULTS, Limits
+from tests.fixtures.clock import settled
 from tests.proxy.fakes import until
 from tests.proxy.wire import Wire
 
@@ -48,28 +49,6 @@ class Line:
         transport = self.wire.writer.transport
         assert isinstance(transport, asyncio.Transport)
         return transport
-
-
-class Clock:
-    """The loop's clock: time passes at once."""
-
-    def __init__(self) -> None:
-        self._time = asyncio.get_running_loop().time
-        self._ahead = 0.0
-
-    def __call__(self) -> float:
-        return self._time() + self._ahead
-
-    async def after(self, seconds: float) -> None:
-        """Let so much time pass, and all happen that is due then."""
-        self._ahead += seconds
-        await settled()
-
-
-async def settled() -> None:
-    """Let everything happen that waits for nothing."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def echo(exchange: Exchange) -> None:

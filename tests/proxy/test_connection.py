@@ -14,6 +14,7 @@ import pytest
 from mcpmux_tui.proxy.connection import Connection
 from mcpmux_tui.proxy.http import ClientGone, Exchange, Head
 from mcpmux_tui.proxy.limits import DEFAULTS
+from tests.fixtures.clock import settled
 from tests.proxy.fakes import (
     INITIALIZE,
     FakeUpstream,
@@ -25,7 +26,7 @@ from tests.proxy.fakes import (
     until,
     url_of,
 )
-from tests.proxy.line import echo, line, settled, unsent
+from tests.proxy.line import echo, line, unsent
 from tests.proxy.wire import Wire, connect, request
 
 HELLO = json.dumps(INITIALIZE).encode()

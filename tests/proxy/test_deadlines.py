@@ -10,8 +10,9 @@ import socket
 import pytest
 
 from mcpmux_tui.proxy.http import Exchange
+from tests.fixtures.clock import Clock, settled
 from tests.proxy.fakes import until
-from tests.proxy.line import Clock, Line, echo, line, settled, unsent
+from tests.proxy.line import Line, echo, line, unsent
 
 GET = b"GET /a HTTP/1.1\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\n"
@@ -21,9 +22,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    ahead = Clock()
-    monkeypatch.setattr(asyncio.get_running_loop(), "time", ahead)
-    return ahead
+    return Clock.taken(monkeypatch)
 
 
 async def refuse(exchange: Exchange) -> None:

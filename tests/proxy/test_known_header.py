@@ -11,8 +11,9 @@ import pytest
 from mcpmux_tui.proxy.connection import Connection
 from mcpmux_tui.proxy.http import Exchange
 from mcpmux_tui.proxy.limits import DEFAULTS
+from tests.fixtures.clock import settled
 from tests.proxy.fakes import until
-from tests.proxy.line import Line, echo, line, settled, unsent
+from tests.proxy.line import Line, echo, line, unsent
 from tests.proxy.test_connection import asked, refuse
 
 END = b"GET /end HTTP/1.1\r\nConnection: close\r\n\r\n"

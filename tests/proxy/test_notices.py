@@ -9,9 +9,15 @@ import pytest
 from mcpmux_tui.model.channel import Item, Kind
 from mcpmux_tui.model.ports import Upstream
 from mcpmux_tui.proxy.notices import LiveCatalog
+from tests.fixtures.clock import Clock, settled
 from tests.proxy.fakes import FakeUpstream, by_name, tool
 
-INTERVAL = 0.1
+INTERVAL = 1000.0
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock.taken(monkeypatch)
 
 
 class Heard:
@@ -27,58 +33,60 @@ class Heard:
         self.endpoints.append(endpoint)
         self.times.append(asyncio.get_running_loop().time())
 
-    async def settle(self) -> list[str | None]:
-        await asyncio.sleep(INTERVAL * 1.5)
+    async def settle(self, clock: Clock) -> list[str | None]:
+        await settled()
+        await clock.after(INTERVAL * 1.5)
         heard, self.endpoints = self.endpoints, []
         return heard
 
 
-async def test_only_endpoints_whose_list_changed_are_told() -> None:
+async def test_only_endpoints_whose_list_changed_are_told(clock: Clock) -> None:
     one, two = FakeUpstream("one"), FakeUpstream("two")
     heard = Heard(by_name(one, two))
-    await heard.settle()
+    await heard.settle(clock)
     two.tools += (tool("more"),)
     heard.catalog.changed()
-    assert await heard.settle() == [None, "two"]
+    assert await heard.settle(clock) == [None, "two"]
     one.prefix = "uno"
     heard.catalog.changed()
-    assert await heard.settle() == [None]
+    assert await heard.settle(clock) == [None]
     heard.catalog.changed()
-    assert await heard.settle() == []
+    assert await heard.settle(clock) == []
 
 
 @pytest.mark.behaviour("X11", "MUX-T15", "MUX-T16")
-async def test_a_storm_is_told_at_once_then_once_an_interval_and_the_last_is_not_lost() -> None:
+async def test_a_storm_is_told_at_once_then_once_an_interval_and_the_last_is_not_lost(
+    clock: Clock,
+) -> None:
     upstream = FakeUpstream("s")
     heard = Heard(by_name(upstream))
-    await heard.settle()
+    await heard.settle(clock)
     heard.times.clear()
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    while loop.time() < began + 2.5 * INTERVAL:
+    began = clock()
+    for _ in range(250):
         upstream.tools += (tool(f"t{len(upstream.tools)}"),)
         heard.catalog.changed()
-        await asyncio.sleep(0.002)
+        await clock.after(INTERVAL / 100)
     last = len(upstream.tools)
-    await heard.settle()
+    await heard.settle(clock)
     merged = heard.times[::2]
     assert merged[0] - began < INTERVAL / 2
     assert all(later - sooner > INTERVAL * 0.9 for sooner, later in itertools.pairwise(merged))
-    assert len(merged) in {3, 4}
+    assert len(merged) == 4
     assert len(heard.catalog.current.servers["s"].tools) == last
 
 
-async def test_a_change_taken_back_is_not_worth_a_word() -> None:
+async def test_a_change_taken_back_is_not_worth_a_word(clock: Clock) -> None:
     upstream = FakeUpstream("s")
     heard = Heard(by_name(upstream))
-    await heard.settle()
+    await heard.settle(clock)
     before = upstream.tools
     upstream.tools = ()
     heard.catalog.changed()
     assert heard.catalog.current.merged.lists[Kind.TOOLS] == b"[]"
     upstream.tools = before
     heard.catalog.changed()
-    assert await heard.settle() == []
+    assert await heard.settle(clock) == []
     assert b"s__echo" in heard.catalog.current.merged.lists[Kind.TOOLS]
 
 

@@ -91,6 +91,18 @@ async def test_every_candidate_is_shown_whole(tmp_path: Path) -> None:
             assert words in text
 
 
+async def test_what_a_server_would_ask_for_is_shown_whole(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    asked = "token (password) [b]Your token[/b]"
+    engine.found = Found(
+        candidates=(candidate("a", inputs=(asked,)), candidate("b", inputs=("x" * 10_000,)))
+    )
+    async with driving(engine, tmp_path, size=(80, 40)) as ui:
+        await ui.press("i")
+        await ui.shows(f"asks for {asked}")
+        await ui.shows("Found 1 server to add; 1 is skipped.")
+
+
 async def test_nothing_is_added_without_a_yes(tmp_path: Path) -> None:
     async with driving(importing(), tmp_path) as ui:
         await ui.press("i")

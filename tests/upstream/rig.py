@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from mcpmux_tui.model import jsonrpc, rawjson
-from mcpmux_tui.model.channel import Caller, Channel
+from mcpmux_tui.model.channel import Caller, Channel, Client
 from mcpmux_tui.model.errors import RpcError
 from mcpmux_tui.model.server import Health, ServerSnapshot
 from mcpmux_tui.model.spec import Launch, ServerSpec, StdioLaunch
@@ -34,6 +35,8 @@ QUICK = Limits(
     term=0.3,
 )
 """The real limits with shorter waits."""
+UNHURRIED = replace(QUICK, eof=DEADLINE, term=DEADLINE)
+"""What comes before the stop ladder has come so far does not wait for it."""
 
 
 def raw(*flags: str, env: Mapping[str, str] | None = None) -> StdioLaunch:
@@ -66,15 +69,22 @@ class Lines:
 
 
 class Ears:
-    """An audience that keeps what it hears, and answers nothing."""
+    """Who keeps what it hears, and answers nothing."""
 
     owner = None
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, bytes]] = []
+        self._heard = asyncio.Event()
 
     def notified(self, method: str, params: bytes) -> None:
         self.heard.append((method, params))
+        self._heard.set()
+
+    async def hears_more(self) -> None:
+        """Wait for the next thing it hears."""
+        self._heard.clear()
+        await self._heard.wait()
 
     def takes(self, method: str, params: bytes) -> bool:
         return True
@@ -141,8 +151,10 @@ class Rig:
         """The live channel."""
         return await self.supervisor.ready(DEADLINE)
 
-    async def call(self, tool: str, arguments: str = "{}", **meta: object) -> bytes:
-        """The raw result of one tool call."""
+    async def call(
+        self, tool: str, arguments: str = "{}", *, client: Client | None = None, **meta: object
+    ) -> bytes:
+        """The raw result of one tool call; `client` hears what the server says meanwhile."""
         more = b',"_meta":%b' % rawjson.dumps(meta) if meta else b""
         params = b'{"name":%b,"arguments":%b%b}' % (
             rawjson.dumps(tool),
@@ -150,7 +162,9 @@ class Rig:
             more,
         )
         channel = await self.channel()
-        return await channel.request("tools/call", params, caller=Caller(), name=tool)
+        return await channel.request(
+            "tools/call", params, caller=Caller(), name=tool, client=client
+        )
 
 
 @asynccontextmanager

@@ -16,11 +16,15 @@ from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch, Launch
 from mcpmux_tui.upstream.network import explain
 from tests.fixtures import raw_server
+from tests.fixtures.clock import Clock
 from tests.fixtures.raw_http import RawHttp, parse
-from tests.upstream.rig import FIXTURES, QUICK, PlainValues, running
+from tests.upstream.rig import FIXTURES, QUICK, Ears, PlainValues, running
 
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
 ANSWERS = pytest.mark.parametrize("answers", [(), ("--sse",)], ids=["json", "sse"])
+HOUR = 3600.0
+PATIENT = replace(QUICK, ping_after=10 * HOUR)
+"""For a clock in a test's hand."""
 SLOW_RETRY = replace(QUICK, retry_first=60.0, retry_most=60.0)
 
 
@@ -206,10 +210,23 @@ async def test_a_silent_call_ends() -> None:
 
 
 @pytest.mark.behaviour("H19")
-async def test_progress_in_the_answers_stream_keeps_a_call_alive() -> None:
-    async with RawHttp.open() as http, running(HttpLaunch(http.url), silence=0.4) as rig:
-        arguments = '{"seconds":1.0,"progress":0.1}'
-        assert text(await rig.call("slow", arguments, progressToken=7)) == "done"
+async def test_progress_in_the_answers_stream_keeps_a_call_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        RawHttp.open() as http,
+        running(HttpLaunch(http.url), limits=PATIENT, silence=HOUR) as rig,
+    ):
+        await rig.reach(Health.CONNECTED)
+        clock, ears = Clock.taken(monkeypatch), Ears()
+        arguments = f'{{"key":"k","seconds":{10 * HOUR},"progress":0.01}}'
+        call = asyncio.create_task(rig.call("slow", arguments, client=ears, progressToken=7))
+        for _ in range(3):
+            await ears.hears_more()
+            await clock.after(0.8 * HOUR)
+            assert not call.done()
+        http.server.tell("k")
+        assert text(await call) == "done"
 
 
 async def test_the_session_is_deleted_at_the_end() -> None:
@@ -299,7 +316,7 @@ async def test_a_closed_port_is_tried_again_and_named() -> None:
         port = listener.getsockname()[1]
     async with running(HttpLaunch(f"http://127.0.0.1:{port}/mcp"), limits=SLOW_RETRY) as rig:
         down = await rig.reach(Health.RECONNECTING)
-        assert down.detail.startswith("Connection refused by 127.0.0.1.")
+        assert down.detail.startswith(f"Connection refused by 127.0.0.1:{port}.")
 
 
 @pytest.mark.behaviour("H1")
@@ -318,7 +335,7 @@ async def test_plain_http_behind_an_https_address_is_named() -> None:
 
 def _untrusted() -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = "self-signed certificate"
+    error.verify_message, error.verify_code = "self-signed certificate", 18
     return error
 
 
@@ -328,14 +345,14 @@ def _untrusted() -> ssl.SSLCertVerificationError:
     [
         (socket.gaierror(-2, "Name or service not known"), "no such host: mcp.example"),
         (_untrusted(), "certificate not trusted for mcp.example"),
-        (ConnectionRefusedError(), "connection refused by mcp.example"),
+        (ConnectionRefusedError(), "connection refused by mcp.example:443"),
         (OSError("weird"), "mcp.example could not be reached (odd)"),
     ],
 )
 def test_each_kind_of_closed_door_has_its_own_words(cause: OSError, words: str) -> None:
     error = httpx2.ConnectError("odd")
     error.__cause__ = ExceptionGroup("all failed", [OSError("first"), cause])
-    found = explain(error, "mcp.example", 5.0)
+    found = explain(error, "mcp.example", 5.0, address="mcp.example:443")
     assert isinstance(found, NotConnected)
     assert found.message.startswith(words)
 

@@ -19,12 +19,19 @@ from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.liveness import Liveness
 from tests.fixtures.blackhole import Blackhole
+from tests.fixtures.clock import Clock
 from tests.fixtures.raw_http import RawHttp, parse
-from tests.upstream.rig import DEADLINE, QUICK, Rig, raw, running
+from tests.upstream.rig import DEADLINE, QUICK, Ears, Rig, raw, running
 
 WATCHFUL = replace(QUICK, ping_after=0.1, ping=0.2, wake_ping=0.2)
 ASLEEP = replace(QUICK, ping_after=60.0, ping=0.2, wake_ping=0.2)
+ANSWERED = replace(WATCHFUL, ping=DEADLINE)
+"""For a server that answers every ping, in its own time."""
 ERAS = pytest.mark.parametrize("era", ["--legacy-only", "--modern-only"])
+CAP = 36_000.0
+SILENCE = 0.4 * CAP
+PATIENT = replace(QUICK, ping_after=10 * CAP, call_cap=CAP)
+"""For a clock in a test's hand."""
 PINGS = {"--legacy-only": "ping", "--modern-only": "server/discover"}
 
 
@@ -44,7 +51,7 @@ async def swallowable(
 @pytest.mark.behaviour("LUN-W01")
 @ERAS
 async def test_an_idle_server_is_pinged_and_its_answer_keeps_it(era: str) -> None:
-    async with RawHttp.open(era) as http, running(HttpLaunch(http.url), limits=WATCHFUL) as rig:
+    async with RawHttp.open(era) as http, running(HttpLaunch(http.url), limits=ANSWERED) as rig:
         await rig.reach(Health.CONNECTED)
         first = http.server.seen[PINGS[era]]
         await http.until(lambda: http.server.seen[PINGS[era]] >= first + 3)
@@ -63,11 +70,11 @@ async def test_nothing_watches_a_session_that_is_closed() -> None:
 @pytest.mark.behaviour("LUN-W02")
 async def test_who_knows_no_ping_is_alive_and_not_asked_again() -> None:
     flags = ("--legacy-only", "--no-ping", "--no-get")
-    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url), limits=WATCHFUL) as rig:
+    async with RawHttp.open(*flags) as http, running(HttpLaunch(http.url), limits=ANSWERED) as rig:
         await rig.reach(Health.CONNECTED)
         await http.until(lambda: http.server.seen["ping"])
         # Long enough for several more.
-        await asyncio.sleep(5 * WATCHFUL.ping_after)
+        await asyncio.sleep(5 * ANSWERED.ping_after)
         assert http.server.seen["ping"] == 1
         assert any("knows no ping" in line for line in rig.journal.of("mcpmux"))
         await rig.call("echo")
@@ -336,27 +343,46 @@ async def test_an_absent_server_is_tried_more_often_than_one_that_answers_wrongl
 
 @pytest.mark.behaviour("H19", "H20")
 @pytest.mark.parametrize("transport", ["stdio", "http"])
-async def test_a_lively_call_ends_at_its_hard_cap(transport: str) -> None:
-    limits = replace(ASLEEP, call_cap=0.6)
+async def test_a_lively_call_ends_at_its_hard_cap(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with RawHttp.open() as http:
         launch = raw() if transport == "stdio" else HttpLaunch(http.url)
-        async with running(launch, limits=limits, silence=0.3) as rig:
-            arguments = '{"seconds":60,"progress":0.05}'
-            with pytest.raises(RequestTimeout, match=r"tools/call did not end within 0\.6 s"):
-                await rig.call("slow", arguments, progressToken=7)
+        async with running(launch, limits=PATIENT, silence=SILENCE) as rig:
+            await rig.reach(Health.CONNECTED)
+            clock, ears = Clock.taken(monkeypatch), Ears()
+            arguments = f'{{"seconds":{10 * CAP},"progress":0.01}}'
+            call = asyncio.create_task(rig.call("slow", arguments, client=ears, progressToken=7))
+            for _ in range(3):
+                await ears.hears_more()
+                await clock.after(0.3 * CAP)
+                assert not call.done()
+            await ears.hears_more()
+            await clock.after(0.2 * CAP)
+            with pytest.raises(RequestTimeout, match=r"tools/call did not end within 36000 s"):
+                await call
 
 
 @pytest.mark.behaviour("H20")
-async def test_a_drip_counts_as_life_until_the_hard_cap() -> None:
-    limits = replace(ASLEEP, call_cap=0.6)
+async def test_a_drip_counts_as_life_until_the_hard_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
         RawHttp.open() as http,
-        running(HttpLaunch(http.url), limits=limits, silence=0.2) as rig,
+        running(HttpLaunch(http.url), limits=PATIENT, silence=SILENCE) as rig,
     ):
         await rig.reach(Health.CONNECTED)
-        http.drip = 0.01
-        with pytest.raises(RequestTimeout, match=r"did not end within 0\.6 s"):
-            await rig.call("big", '{"size":1000}')
+        clock = Clock.taken(monkeypatch)
+        http.drip = 0.001
+        call = asyncio.create_task(rig.call("big", '{"size":100000}'))
+        for _ in range(3):
+            dripped = http.dripped
+            await http.until(lambda: http.dripped > dripped + 10)  # noqa: B023 - awaited here
+            await clock.after(0.3 * CAP)
+            assert not call.done()
+        dripped = http.dripped
+        await http.until(lambda: http.dripped > dripped + 10)
+        await clock.after(0.2 * CAP)
+        with pytest.raises(RequestTimeout, match=r"did not end within 36000 s"):
+            await call
         http.drip = None
         await rig.call("echo")
 

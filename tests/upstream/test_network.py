@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import httpx2
 import pytest
 import trustme
 
-from mcpmux_tui.model.server import Health
+from mcpmux_tui.model.server import Action, Health
 from mcpmux_tui.model.spec import HttpLaunch
 from mcpmux_tui.upstream.http_client import system_trust
 from mcpmux_tui.upstream.limits import Limits
@@ -33,6 +34,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) -> 
     async def getaddrinfo(
         loop: asyncio.BaseEventLoop, host: Any, port: Any, **options: Any
     ) -> list[Any]:
+        host = host.decode() if isinstance(host, bytes) else host
         if host in LOOPBACKS:
             return await real(loop, host, port, **options)
         if host not in answers:
@@ -70,10 +72,10 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trust
     system_trust.cache_clear()
 
 
-def server_side(ca: trustme.CA, *names: str) -> ssl.SSLContext:
+def server_side(ca: trustme.CA, *names: str, **dates: Any) -> ssl.SSLContext:
     """TLS with a certificate for these names."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*names).configure_cert(context)
+    ca.issue_cert(*names, **dates).configure_cert(context)
     return context
 
 
@@ -99,7 +101,7 @@ async def test_a_localhost_where_nobody_listens_is_named_so() -> None:
         port = listener.getsockname()[1]
     async with running(HttpLaunch(f"http://localhost:{port}/mcp"), limits=WAITS) as rig:
         down = await rig.reach(Health.RECONNECTING)
-        assert down.detail.startswith("Connection refused by localhost.")
+        assert down.detail.startswith(f"Connection refused by localhost:{port}.")
 
 
 @pytest.mark.behaviour("H1")
@@ -117,14 +119,83 @@ async def test_an_authority_of_ones_own_is_refused_until_it_is_named(
     async with served("127.0.0.1", server_side(authority, "localhost", "127.0.0.1")) as http:
         launch = HttpLaunch(http.url)
         async with running(launch, limits=WAITS) as rig:
-            down = await rig.reach(Health.RECONNECTING)
-            assert down.detail.startswith("Certificate not trusted for 127.0.0.1")
-            assert "SSL_CERT_FILE" in down.detail
+            failed = await rig.reach(Health.FAILED)
+            assert failed.detail.startswith("Certificate not trusted for 127.0.0.1")
+            assert "SSL_CERT_FILE" in failed.detail
+            assert (failed.action, failed.retry_at) == (Action.RETRY, None)
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
         system_trust.cache_clear()
         async with running(launch, limits=WAITS) as rig:
             await rig.reach(Health.CONNECTED)
             await rig.call("echo")
+
+
+@pytest.mark.behaviour("H26")
+async def test_an_authority_that_came_to_be_trusted_counts_from_the_next_retry(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = tmp_path / "store.pem"
+    trustme.CA().cert_pem.write_to_path(store)
+    monkeypatch.setenv("SSL_CERT_FILE", str(store))
+    async with (
+        served("127.0.0.1", server_side(authority, "127.0.0.1")) as http,
+        running(HttpLaunch(http.url), limits=WAITS) as rig,
+    ):
+        await rig.reach(Health.FAILED)
+        authority.cert_pem.write_to_path(store, append=True)
+        rig.supervisor.post(Action.RETRY)
+        await rig.reach(Health.CONNECTED)
+
+
+YEAR = timedelta(days=365)
+
+
+@pytest.mark.behaviour("H26")
+@pytest.mark.parametrize(
+    ("name", "dates", "hint"),
+    [
+        ("other.example", (-YEAR, YEAR), "It is made for another name: look at the address"),
+        ("mcp.example", (-2 * YEAR, -YEAR), "if it is right, the server's operator has to renew"),
+        ("mcp.example", (YEAR, 2 * YEAR), "Look at the clock of this machine; if it is right"),
+    ],
+    ids=["another-name", "expired", "not-valid-yet"],
+)
+async def test_a_certificate_that_proves_nothing_fails_with_what_to_do_and_no_timer(
+    name: str,
+    dates: tuple[timedelta, timedelta],
+    hint: str,
+    authority: trustme.CA,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    resolver(monkeypatch, {"mcp.example": ["127.0.0.1"]})
+    begin, end = (datetime.now(UTC) + each for each in dates)
+    async with (
+        served("127.0.0.1", server_side(authority, name, not_before=begin, not_after=end)) as http,
+        running(
+            HttpLaunch(f"https://mcp.example:{httpx2.URL(http.url).port}/mcp"), limits=WAITS
+        ) as rig,
+    ):
+        failed = await rig.reach(Health.FAILED)
+        assert failed.detail.startswith("Certificate not trusted for mcp.example")
+        assert hint in failed.detail
+        assert failed.retry_at is None
+
+
+@pytest.mark.behaviour("H1")
+@pytest.mark.parametrize("host", ["127.0.0.1", "mcp.example"])
+async def test_plain_http_to_a_tls_port_is_no_call_that_may_have_been_carried_out(
+    host: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver(monkeypatch, {"mcp.example": ["127.0.0.1"]})
+    async with served("127.0.0.1", server_side(authority, "127.0.0.1")) as http:
+        port = httpx2.URL(http.url).port
+        async with running(HttpLaunch(f"http://{host}:{port}/mcp"), limits=WAITS) as rig:
+            down = await rig.reach(Health.RECONNECTING)
+            assert down.detail.startswith(f"No HTTP answer from {host}:{port} (")
+            assert "should begin with https" in down.detail
+            assert "carried out" not in down.detail
 
 
 @pytest.mark.behaviour("H26", "H27")
@@ -137,19 +208,6 @@ async def test_a_certificate_for_localhost_holds_on_whichever_address_answers(
         url = f"https://localhost:{httpx2.URL(http.url).port}/mcp"
         async with running(HttpLaunch(url), limits=WAITS) as rig:
             await rig.reach(Health.CONNECTED)
-
-
-@pytest.mark.behaviour("H26")
-async def test_a_certificate_for_another_name_is_refused(
-    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    async with (
-        served("127.0.0.1", server_side(authority, "mcp.example")) as http,
-        running(HttpLaunch(http.url), limits=WAITS) as rig,
-    ):
-        down = await rig.reach(Health.RECONNECTING)
-        assert down.detail.startswith("Certificate not trusted for 127.0.0.1")
 
 
 @pytest.mark.behaviour("H25")

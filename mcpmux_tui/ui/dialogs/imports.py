@@ -114,6 +114,7 @@ class ImportDialog(Dialog[Imported]):
             facts.append(_fact("sets ", Content(exact(", ".join(candidate.env)))))
         if candidate.cwd:
             facts.append(_fact("in ", Content(exact(candidate.cwd))))
+        facts += [_fact("asks for ", Content(asked)) for asked in candidate.inputs]
         facts.append(_fact("from ", line(f"{candidate.source}, {candidate.path}", "$muted")))
         if reason:
             facts.append(line(f"Not added: {reason}", "$warning"))
@@ -195,7 +196,7 @@ def skipped(candidate: Candidate) -> str:
     """Why a candidate cannot be picked; empty when it can."""
     if candidate.skip:
         return candidate.skip
-    shown = (candidate.target, candidate.cwd, *candidate.env)
+    shown = (candidate.target, candidate.cwd, *candidate.env, *candidate.inputs)
     if max(map(len, shown)) > _SHOWN_WHOLE:
         return "it is too long to be shown whole"
     return ""
