@@ -44,7 +44,7 @@ from mcpmux_tui.upstream.children import Children
 from mcpmux_tui.upstream.limits import Limits
 from mcpmux_tui.upstream.negotiation import Era
 from mcpmux_tui.upstream.session import Session
-from mcpmux_tui.upstream.troubles import NotUnderstood, Unreachable
+from mcpmux_tui.upstream.troubles import NotTrusted, NotUnderstood, Unreachable
 from mcpmux_tui.upstream.words import Condition, Use
 
 
@@ -374,6 +374,9 @@ class Supervisor:
         elif remembered and isinstance(error, NotUnderstood):
             # The transport that was right once is not any more.
             self._begin()
+        elif isinstance(error, NotTrusted) and self._era is not None:
+            # It was trusted once: a login page of the network stands before it, and passes.
+            self._wait(error)
         elif not isinstance(error, UpstreamError) or error.permanent:
             self._set(condition)
         elif self._ends_too_often():

@@ -184,6 +184,29 @@ async def test_a_certificate_that_proves_nothing_fails_with_what_to_do_and_no_ti
 
 
 @pytest.mark.behaviour("H1")
+async def test_a_login_page_before_a_server_that_was_trusted_once_passes(
+    authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    http = RawHttp(parse(()))
+    listener = await http.listen(tls=server_side(authority, "127.0.0.1"))
+    port = httpx2.URL(http.url).port
+    assert port is not None
+    async with running(HttpLaunch(http.url), limits=WAITS) as rig:
+        await rig.reach(Health.CONNECTED)
+        await http.close(listener)
+        listener = await http.listen(port, tls=server_side(trustme.CA(), "127.0.0.1"))
+        rig.supervisor.post(Action.RESTART)
+        down = await rig.until(lambda s: s.detail.startswith("Certificate not trusted"))
+        await http.close(listener)
+        assert down.state is Health.RECONNECTING
+        listener = await http.listen(port, tls=server_side(authority, "127.0.0.1"))
+        rig.supervisor.post(Action.RETRY)
+        await rig.reach(Health.CONNECTED)
+    await http.close(listener)
+
+
+@pytest.mark.behaviour("H1")
 @pytest.mark.parametrize("host", ["127.0.0.1", "mcp.example"])
 async def test_plain_http_to_a_tls_port_is_no_call_that_may_have_been_carried_out(
     host: str, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
