@@ -103,6 +103,15 @@ async def test_what_a_server_would_ask_for_is_shown_whole(tmp_path: Path) -> Non
         await ui.shows("Found 1 server to add; 1 is skipped.")
 
 
+async def test_what_an_import_says_of_a_server_is_shown_before_the_yes(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    note = "Its TOKEN stands there in plain text."
+    engine.found = Found(candidates=(candidate("a", notes=(note,)),))
+    async with driving(engine, tmp_path, size=(80, 40)) as ui:
+        await ui.press("i")
+        await ui.shows(note)
+
+
 async def test_nothing_is_added_without_a_yes(tmp_path: Path) -> None:
     async with driving(importing(), tmp_path) as ui:
         await ui.press("i")

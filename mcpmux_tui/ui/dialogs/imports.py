@@ -116,6 +116,7 @@ class ImportDialog(Dialog[Imported]):
             facts.append(_fact("in ", Content(exact(candidate.cwd))))
         facts += [_fact("asks for ", Content(asked)) for asked in candidate.inputs]
         facts.append(_fact("from ", line(f"{candidate.source}, {candidate.path}", "$muted")))
+        facts += [line(note, "$warning") for note in candidate.notes]
         if reason:
             facts.append(line(f"Not added: {reason}", "$warning"))
         width = self.query_one(CandidateList).scrollable_content_region.width - _INDENT
