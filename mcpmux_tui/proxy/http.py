@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 SSE = b"text/event-stream"
 TEXT = b"text/plain"
+_LONG = 64 * 1024
+"""Bytes of a body that is sent apart from its header: no copy of both is made."""
 Header = tuple[bytes, bytes]
 
 _log = logging.getLogger(__name__)
@@ -218,8 +220,11 @@ class Exchange:
             return
         closing = () if self.lasting else (CLOSE,)
         bare = self.head.method == "HEAD"
-        answer = response(status, body, *headers, *closing, kind=kind, bare=bare)
+        apart = len(body) > _LONG and not bare
+        answer = response(status, body, *headers, *closing, kind=kind, bare=bare or apart)
         self.connection.transport.write(answer)
+        if apart:
+            self.connection.transport.write(body)
         self._finish()
 
     def refuse(
