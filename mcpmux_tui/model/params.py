@@ -83,6 +83,8 @@ def progress_token(params: bytes) -> bytes | None:
     # What stands around a large argument is found sooner than anything inside it.
     if len(params) <= _SHORT and _KEY not in params:
         return None
+    if (found := _last_token(params)) is not None:
+        return found[1]
     try:
         meta = parse_params(params).get("_meta")
     except Malformed:
@@ -92,6 +94,8 @@ def progress_token(params: bytes) -> bytes | None:
 
 def with_progress_token(params: bytes, token: bytes) -> bytes:
     """The params of a request that has one with another token."""
+    if (found := _last_token(params)) is not None:
+        return _in_place_of(found, token)
     members = parse_params(params)
     return rawjson.joined(members, {"_meta": with_token(members["_meta"].raw, token)})
 
@@ -107,8 +111,24 @@ def token_in(holder: bytes) -> bytes | None:
 def with_token(holder: bytes, token: bytes) -> bytes:
     """The same object with another token. Raises Malformed."""
     if (found := _plain_token(holder)) is not None:
-        return holder[: found.start(1)] + token + holder[found.end(1) :]
+        return _in_place_of(found, token)
     return rawjson.splice(holder, {"progressToken": token})
+
+
+def _last_token(params: bytes) -> re.Match[bytes] | None:
+    """The token in a `_meta` near the end, where no other reading is possible."""
+    # That key is in no string (see `parse_call`). One brace is left to end its object, and the
+    # last one ends the params: it is their own member.
+    start = params.rfind(_META_LAST + b"{") + len(_META_LAST)
+    meta = params[start:-1]
+    if start < len(_META_LAST) or meta.count(b"}") != 1:
+        return None
+    return _TOKEN.search(params, start) if _plain_token(meta) is not None else None
+
+
+def _in_place_of(found: re.Match[bytes], token: bytes) -> bytes:
+    """The text that was searched, with another token."""
+    return found.string[: found.start(1)] + token + found.string[found.end(1) :]
 
 
 def _plain_token(holder: bytes) -> re.Match[bytes] | None:

@@ -174,3 +174,48 @@ def test_a_token_is_found_and_set_as_by_a_reader_of_the_whole(members: dict[str,
     except Malformed:
         return
     assert json.loads(with_token(holder, b"1")) == json.loads(spliced)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        b'{"args9":{"progressToken":9}}',
+        b'{"name":"n","arguments":{"k":1,"_meta":{"progressToken":9}}}',
+        b'{"arguments":{"k":1,"_meta":{"progressToken":9}},"name":"n"}',
+    ],
+)
+def test_a_token_elsewhere_is_no_request_for_progress(params: bytes) -> None:
+    assert progress_token(params) is None
+
+
+HOLDERS = st.dictionaries(
+    st.sampled_from(["progressToken", "a", "_meta"]),
+    HOLDER_TRAPS,
+    max_size=2,
+).map(lambda members: "{" + ",".join(f'"{key}":{raw}' for key, raw in members.items()) + "}")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["_meta", r"\u005fmeta", "x"]), HOLDERS | HOLDER_TRAPS),
+        max_size=3,
+    ),
+    HOLDERS,
+    st.booleans(),
+)
+def test_the_token_of_any_params_is_found_as_by_a_reader_of_the_whole(
+    members: list[tuple[str, str]], inner: str, nested: bool
+) -> None:
+    rest = "".join(f',"{key}":{raw}' for key, raw in members)
+    arguments = f'{{"k":1,"_meta":{inner}}}' if nested else inner
+    params = ('{"name":"n","arguments":' + arguments + rest + "}").encode()
+    try:
+        expected = rawjson.member(params, "_meta", "progressToken")
+        rawjson.parse_object(params)
+    except Malformed:
+        return
+    assert progress_token(params) == (None if expected is None else expected.raw)
+    if expected is not None:
+        wanted = json.loads(params)
+        wanted["_meta"]["progressToken"] = "mine"
+        assert json.loads(with_progress_token(params, b'"mine"')) == wanted
