@@ -32,10 +32,10 @@ def state(home: Home, name: str) -> object:
     return home.rows()[name]["state"] if name in names(home) else None
 
 
-def keep(terminal: Terminal, told: str) -> None:
-    """Say yes by ctrl+s; again where what it would run was not drawn yet."""
+def keep(terminal: Terminal, told: str, key: str = "\x13") -> None:
+    """Say yes by ctrl+s, or another key; again where what it would run was not drawn yet."""
     for _ in range(20):
-        terminal.press("\x13")
+        terminal.press(key)
         if terminal.wait_for_one(told, "Look at what it says first") == told:
             return
     raise AssertionError(f"never {told!r}")
@@ -53,8 +53,7 @@ def test_a_server_is_pasted_tested_added_edited_copied_and_deleted(home: Home) -
         terminal.press(pasted(f"API_KEY={CANARY} {command}"))
         terminal.wait_for("it goes to the keyring")
         assert names(home) == ["first"]
-        terminal.press("\x14")
-        terminal.wait_for("ctrl+s adds it")
+        keep(terminal, "ctrl+s adds it", key="\x14")
         assert names(home) == ["first"]
         assert home.config.read_text() == before
         terminal.press("\r")

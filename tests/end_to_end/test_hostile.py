@@ -173,7 +173,7 @@ VALUES = (
     (pasted(f"{MARKUP}{UNSEEN}"), "acts or hides"), (pasted(f"FIRST={UNSEEN}"), "acts or hides"),
     ("\x1bOQ", ""), (pasted(MARKUP), "[@click"), (ESC, CLOSED),
     ("S", "waiting: asked"), ("G", ""), ("\r", "about-first"), (ESC, "waiting: asked"),
-    ("\x1b[3~", "Remove KEPT?"), (ESC, "waiting: asked"), (ESC, CLOSED), (ESC, "leaks"),
+    ("g\x1b[3~", "Remove KEPT?"), (ESC, "waiting: asked"), (ESC, CLOSED), (ESC, "leaks"),
     ("/leaks\rm", "API_KEY["), ("\r", "Moved:"), ("u", "as it was before"), (ESC, CLOSED),
     ("m", "API_KEY["), ("\r", "Moved:"), (ESC, CLOSED), ("S", "used by leaks"), (ESC, CLOSED),
     ("n", "Goes to"), (ESC, CLOSED), ("e", "in your editor"), ("6", "by your own"), ("1", ""),

@@ -17,7 +17,7 @@ from mcpmux_tui.control.protocol import (
 )
 from mcpmux_tui.model.errors import ControlError
 from mcpmux_tui.model.server import Health
-from mcpmux_tui.ui.dialogs.secrets import SecretsDialog
+from mcpmux_tui.ui.dialogs.secrets import SecretNames, SecretsDialog
 from mcpmux_tui.ui.dialogs.values import ValuesDialog, assignments
 from tests.ui.driving import Driver, driving
 from tests.ui.fake_engine import NOW, FakeEngine, server
@@ -229,6 +229,30 @@ async def test_the_secrets_are_listed_with_their_users_and_removed_after_a_yes(
         assert engine.removed == ["KEY"]
         await driver.press("enter")
         await driver.shows("pg needs 2 values")
+
+
+async def test_the_list_of_secrets_stays_where_it_was_when_a_form_over_it_closes(
+    tmp_path: Path,
+) -> None:
+    engine = waits()
+    engine.secret_list = SecretList(
+        secrets=(
+            SecretLine(name="FIRST", kept=False, users=("pg",), waiting=("pg",)),
+            SecretLine(name="SECOND", kept=False, users=("pg",), waiting=("pg",)),
+        )
+    )
+    async with driving(engine, tmp_path) as driver:
+        await driver.press("S")
+        await driver.shows("SECOND")
+        await driver.press("down", "enter")
+        await driver.shows("pg needs 2 values")
+        engine.secret_list = SecretList(
+            secrets=(SecretLine(name="NEW", since=NOW), *engine.secret_list.secrets)
+        )
+        await driver.press("escape")
+        await driver.shows("NEW")
+        names = driver.app.screen.query_one(SecretNames)
+        assert names.highlighted == 2
 
 
 async def test_m_moves_plain_secrets_to_the_keyring_and_u_undoes_it(tmp_path: Path) -> None:

@@ -54,14 +54,16 @@ class SecretsDialog(Dialog[None]):
 
     async def _ask(self) -> None:
         try:
-            self._lines = (await self._engine.secrets()).secrets
+            told = (await self._engine.secrets()).secrets
         except McpmuxError as error:
             self._say(plain(str(error), "$error"))
             return
+        chosen, self._lines = self._chosen, told
         names = self.query_one(SecretNames)
         names.clear_options()
         names.add_options(Option(_told(each)) for each in self._lines)
-        names.highlighted = 0 if self._lines else None
+        again = (n for n, each in enumerate(told) if chosen and each.name == chosen.name)
+        names.highlighted = next(again, 0) if told else None
         self._say(
             Content("No value is kept, and no server waits for one.")
             if not self._lines
